@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.c: what tf2-bench tells.
+ *
+ * Steps are those of the first device, averaged over its runs, warm-up included.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "report.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static uint64_t peak_memory_bytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+static double count_images(const struct bench_result *r)
+{
+    return (double)r->n_runs * (double)r->images_per_run;
+}
+
+static double fps(const struct bench_result *r)
+{
+    return r->wall_s > 0 ? count_images(r) / r->wall_s : 0;
+}
+
+static double gmacs(const struct bench_result *r)
+{
+    return r->wall_s > 0 ? (double)r->n_runs * (double)r->macs_per_run / r->wall_s * 1e-9 : 0;
+}
+
+static double utilization(const struct bench_report *report, size_t worker)
+{
+    return (double)report->result->workers[worker].busy_ns * 1e-9 / report->result->wall_s;
+}
+
+/* Cores behind the devices, 0 when one is no CPU: then the cores' peak says nothing. */
+static uint32_t count_cores(const struct bench_report *report)
+{
+    uint32_t n = 0;
+    for (size_t k = 0; k < report->result->n_workers; k++) {
+        struct tf2_device_info info;
+        if (tf2_devices_info(report->setup->devices, k, &info) != TF2_OK)
+            return 0;
+        if (strcmp(info.type, "cpu") != 0 && strcmp(info.type, "host") != 0)
+            return 0;
+        n += strcmp(info.type, "host") == 0 || info.compute_units == 0 ? 1 : info.compute_units;
+    }
+    return n;
+}
+
+static void print_head(const struct bench_report *report)
+{
+    const struct bench_setup *s = report->setup;
+    printf("%s", report->model);
+    if (report->random)
+        printf(" (random weights, seed %llu)", (unsigned long long)s->seed);
+    printf(
+        "  %s  batch %lld  %s on %zu device%s\n", report->precision,
+        (long long)report->result->images_per_run, report->placement, s->n_workers,
+        s->n_workers == 1 ? "" : "s");
+}
+
+static void print_compute(const struct bench_report *report)
+{
+    const struct bench_result *r = report->result;
+    uint32_t n_cores = count_cores(report);
+    printf("  compute     %.1f GMAC/s", gmacs(r));
+    if (n_cores > 0)
+        printf(
+            ", %.0f %% of %.1f that %s reaches on %u core%s (%.1f each)",
+            100 * gmacs(r) / (report->peak_gmacs * n_cores), report->peak_gmacs * n_cores, report->peak_kind,
+            n_cores, n_cores == 1 ? "" : "s", report->peak_gmacs);
+    printf(
+        "\n              %.1f MMAC an image\n", (double)r->macs_per_run / (double)r->images_per_run * 1e-6);
+}
+
+void bench_print(const struct bench_report *report)
+{
+    const struct bench_result *r = report->result;
+    const struct histogram *h = &r->latency_ns;
+    print_head(report);
+    printf("  throughput  %.2f fps (%.0f images in %.3f s)\n", fps(r), count_images(r), r->wall_s);
+    printf(
+        "  latency     min %.3f  mean %.3f  p50 %.3f  p90 %.3f  p99 %.3f  max %.3f ms\n",
+        (double)h->min * 1e-6, histogram_mean(h) * 1e-6, histogram_quantile(h, 0.5) * 1e-6,
+        histogram_quantile(h, 0.9) * 1e-6, histogram_quantile(h, 0.99) * 1e-6, (double)h->max * 1e-6);
+    print_compute(report);
+    printf(
+        "  memory      weights %.1f MB, tensors %.1f MB a device; process peak %.1f MB\n",
+        (double)r->weights_bytes * 1e-6, (double)r->arena_bytes * 1e-6, (double)peak_memory_bytes() * 1e-6);
+    for (size_t k = 0; k < r->n_workers; k++) {
+        struct tf2_device_info info;
+        if (tf2_devices_info(report->setup->devices, k, &info) == TF2_OK)
+            printf(
+                "  %-10s  %5.1f %% busy  %8llu images  %s\n", info.id, 100 * utilization(report, k),
+                (unsigned long long)r->workers[k].n_runs * (unsigned long long)r->images_per_run, info.name);
+    }
+}
+
+/* A step with its time a run. */
+struct layer {
+    struct tf2_step_info info;
+    double ms;
+    double gmacs;
+};
+
+/* Steps of all models in order; the caller frees. */
+static struct layer *read_layers(const struct bench_report *report, size_t *n_layers)
+{
+    const struct bench_worker *w = &report->result->workers[0];
+    size_t n = 0, at = 0;
+    for (size_t m = 0; m < report->setup->n_models; m++) {
+        struct tf2_session_stats stats;
+        tf2_session_stats(w->sessions[m], &stats);
+        n += stats.n_steps;
+    }
+    struct layer *layers = cli_alloc(n, sizeof(*layers));
+    for (size_t m = 0; m < report->setup->n_models; m++) {
+        struct tf2_session_stats stats;
+        tf2_session_stats(w->sessions[m], &stats);
+        for (size_t i = 0; i < stats.n_steps; i++) {
+            struct layer *l = &layers[at];
+            if (tf2_session_step(w->sessions[m], i, &l->info) != TF2_OK)
+                continue;
+            l->ms = l->info.n_runs ? (double)l->info.total_ns / (double)l->info.n_runs * 1e-6 : 0;
+            l->gmacs = l->ms > 0 ? (double)l->info.macs / l->ms * 1e-6 : 0;
+            at++;
+        }
+    }
+    *n_layers = at;
+    return layers;
+}
+
+void bench_print_profile(const struct bench_report *report)
+{
+    size_t n = 0;
+    struct layer *layers = read_layers(report, &n);
+    double total_ms = 0, total_macs = 0;
+    for (size_t i = 0; i < n; i++) {
+        total_ms += layers[i].ms;
+        total_macs += (double)layers[i].info.macs;
+    }
+    printf("\n  %-36s %-12s %-22s %9s %9s %6s\n", "step", "op", "kernel", "ms", "GMAC/s", "%");
+    for (size_t i = 0; i < n; i++) {
+        const struct layer *l = &layers[i];
+        printf("  %-36.36s %-12.12s %-22.22s %9.4f ", l->info.name, l->info.op, l->info.kernel, l->ms);
+        if (l->info.macs > 0)
+            printf("%9.1f ", l->gmacs);
+        else
+            printf("%9s ", "");
+        printf("%6.1f\n", total_ms > 0 ? 100 * l->ms / total_ms : 0);
+    }
+    printf(
+        "  %-36s %-12s %-22s %9.4f %9.1f %6.1f\n", "all steps", "", "", total_ms,
+        total_ms > 0 ? total_macs / total_ms * 1e-6 : 0, total_ms > 0 ? 100.0 : 0.0);
+    free(layers);
+}
+
+static json_t *latency_json(const struct histogram *h)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "min", json_real((double)h->min * 1e-6));
+    json_object_set_new(object, "mean", json_real(histogram_mean(h) * 1e-6));
+    json_object_set_new(object, "p50", json_real(histogram_quantile(h, 0.5) * 1e-6));
+    json_object_set_new(object, "p90", json_real(histogram_quantile(h, 0.9) * 1e-6));
+    json_object_set_new(object, "p99", json_real(histogram_quantile(h, 0.99) * 1e-6));
+    json_object_set_new(object, "max", json_real((double)h->max * 1e-6));
+    return object;
+}
+
+static json_t *devices_json(const struct bench_report *report)
+{
+    const struct bench_result *r = report->result;
+    json_t *array = json_array();
+    for (size_t k = 0; k < r->n_workers; k++) {
+        struct tf2_device_info info = {0};
+        json_t *object = json_object();
+        tf2_devices_info(report->setup->devices, k, &info);
+        json_object_set_new(object, "id", json_string(info.id ? info.id : ""));
+        json_object_set_new(object, "name", json_string(info.name ? info.name : ""));
+        json_object_set_new(object, "utilization", cli_real_json(utilization(report, k)));
+        json_object_set_new(
+            object, "images", json_integer((json_int_t)r->workers[k].n_runs * r->images_per_run));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static json_t *layers_json(const struct bench_report *report)
+{
+    size_t n = 0;
+    struct layer *layers = read_layers(report, &n);
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *object = json_object();
+        json_object_set_new(object, "name", json_string(layers[i].info.name));
+        json_object_set_new(object, "op", json_string(layers[i].info.op));
+        json_object_set_new(object, "kernel", json_string(layers[i].info.kernel));
+        json_object_set_new(object, "ms", json_real(layers[i].ms));
+        json_object_set_new(object, "gmacs", json_real(layers[i].gmacs));
+        json_array_append_new(array, object);
+    }
+    free(layers);
+    return array;
+}
+
+json_t *bench_json(const struct bench_report *report)
+{
+    const struct bench_result *r = report->result;
+    json_t *root = json_object();
+    json_object_set_new(root, "model", json_string(report->model));
+    json_object_set_new(root, "precision", json_string(report->precision));
+    json_object_set_new(root, "devices", devices_json(report));
+    json_object_set_new(root, "placement", json_string(report->placement));
+    json_object_set_new(root, "batch", json_integer(r->images_per_run));
+    json_object_set_new(root, "images", json_integer((json_int_t)count_images(r)));
+    json_object_set_new(root, "wall_s", json_real(r->wall_s));
+    json_object_set_new(root, "fps", json_real(fps(r)));
+    json_object_set_new(root, "latency_ms", latency_json(&r->latency_ns));
+    json_object_set_new(
+        root, "macs_per_image", json_integer((json_int_t)(r->macs_per_run / r->images_per_run)));
+    json_object_set_new(root, "gmacs", json_real(gmacs(r)));
+    json_object_set_new(root, "peak_gmacs", json_real(report->peak_gmacs));
+    json_object_set_new(root, "peak_memory_bytes", json_integer((json_int_t)peak_memory_bytes()));
+    json_object_set_new(root, "weights_bytes", json_integer((json_int_t)r->weights_bytes));
+    json_object_set_new(root, "arena_bytes", json_integer((json_int_t)r->arena_bytes));
+    json_object_set_new(root, "streamed_bytes", json_integer(0));
+    json_object_set_new(root, "hidden_transfer_ratio", json_real(0));
+    json_object_set_new(root, "random_weights", json_boolean(report->random));
+    json_object_set_new(root, "seed", json_integer((json_int_t)report->setup->seed));
+    if (report->setup->profile)
+        json_object_set_new(root, "layers", layers_json(report));
+    return root;
+}
+
+json_t *bench_trace(const struct bench_report *report)
+{
+    const struct bench_result *r = report->result;
+    json_t *events = json_array();
+    for (size_t k = 0; k < r->n_workers; k++) {
+        struct tf2_device_info info = {0};
+        tf2_devices_info(report->setup->devices, k, &info);
+        json_array_append_new(
+            events, json_pack(
+                        "{s:s, s:s, s:i, s:i, s:{s:s}}", "name", "thread_name", "ph", "M", "pid", 1, "tid",
+                        (int)k, "args", "name", info.id ? info.id : ""));
+        for (size_t e = 0; e < r->workers[k].n_events; e++) {
+            const struct bench_event *event = &r->workers[k].events[e];
+            json_array_append_new(
+                events, json_pack(
+                            "{s:s, s:s, s:i, s:i, s:f, s:f}", "name", report->model, "ph", "X", "pid", 1,
+                            "tid", (int)k, "ts", (double)event->start_ns * 1e-3, "dur",
+                            (double)(event->end_ns - event->start_ns) * 1e-3));
+        }
+    }
+    return json_pack("{s:o, s:s}", "traceEvents", events, "displayTimeUnit", "ms");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.h: a measurement as text, JSON and a trace.
+ */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include "cli.h"
+#include "driver.h"
+
+struct bench_report {
+    const char *model; /* as it was asked for */
+    bool random;       /* the weights are made up, from setup->seed */
+    const char *precision;
+    const char *placement;
+    const struct bench_setup *setup;
+    const struct bench_result *result;
+    double peak_gmacs; /* multiply-adds of one core of this machine */
+    const char *peak_kind;
+};
+
+void bench_print(const struct bench_report *report);
+/* The steps, slowest share told; needs setup->profile. */
+void bench_print_profile(const struct bench_report *report);
+json_t *bench_json(const struct bench_report *report);
+/* Every run as a block on its device's line, in the trace event format that Chrome and Perfetto read. */
+json_t *bench_trace(const struct bench_report *report);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tf2-bench.c: measures how fast networks run.
+ */
+#include "cli.h"
+#include "driver.h"
+#include "nets.h"
+#include "peak.h"
+#include "report.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+const char cli_program[] = "tf2-bench";
+
+#define N_TRACED_RUNS 65536
+
+static const char help[] =
+    "Usage: tf2-bench [OPTION]... NETWORK\n"
+    "       tf2-bench [OPTION]... MODEL [WEIGHTS.caffemodel]\n"
+    "Runs a network on random images as fast as it goes and tells images per second and latency.\n"
+    "\n"
+    "A built-in NETWORK has random weights: squeezenet (1.1), squeezenet1.0, googlenet, resnet50,\n"
+    "mtcnn_pnet, mtcnn_rnet, mtcnn_onet, or mtcnn, these three one after the other. MODEL is a file as for\n"
+    "tf2-run; a .prototxt without weights gets random ones.\n"
+    "\n"
+    "  --devices N|SPEC     how many devices, or all (default), cl:I or host\n"
+    "  --inflight N         runs at the same time, at most one a device (default: one a device)\n"
+    "  --batch N            images a run (default 1, or as --input says)\n"
+    "  --precision P        fp32\n"
+    "  --placement P        replicate: every image on one device\n" CLI_MODEL_HELP
+    "  --duration S         seconds to measure (default 5)\n"
+    "  --warmup S           seconds to run before (default 1)\n"
+    "  --seed N             for weights and images (default 1)\n"
+    "  --profile            time every step too, and list them\n"
+    "  --trace FILE         write when which device ran, for chrome://tracing or Perfetto\n"
+    "  --json FILE          write the results as JSON; - writes to standard output, instead of text\n"
+    "  -h, --help           this text\n"
+    "      --version        the version\n"
+    "\n"
+    "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
+
+enum {
+    OPTION_DEVICES = CLI_OPTION_FIRST_OWN,
+    OPTION_INFLIGHT,
+    OPTION_BATCH,
+    OPTION_PRECISION,
+    OPTION_PLACEMENT,
+    OPTION_DURATION,
+    OPTION_WARMUP,
+    OPTION_SEED,
+    OPTION_PROFILE,
+    OPTION_TRACE,
+    OPTION_JSON,
+};
+
+static const struct option long_options[] = {
+    {"devices", required_argument, NULL, OPTION_DEVICES},
+    {"inflight", required_argument, NULL, OPTION_INFLIGHT},
+    {"batch", required_argument, NULL, OPTION_BATCH},
+    {"precision", required_argument, NULL, OPTION_PRECISION},
+    {"placement", required_argument, NULL, OPTION_PLACEMENT},
+    {"duration", required_argument, NULL, OPTION_DURATION},
+    {"warmup", required_argument, NULL, OPTION_WARMUP},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"profile", no_argument, NULL, OPTION_PROFILE},
+    {"trace", required_argument, NULL, OPTION_TRACE},
+    {"json", required_argument, NULL, OPTION_JSON},
+    CLI_MODEL_LONG_OPTIONS,
+    CLI_COMMON_LONG_OPTIONS,
+};
+
+struct bench_options {
+    struct cli_model model;
+    const char *devices;
+    const char *trace_path;
+    const char *json_path;
+    long inflight; /* 0: one a device */
+    long batch;    /* 0: not given */
+    long seed;
+    double duration_s;
+    double warmup_s;
+    bool profile;
+};
+
+static int only(const char *what, const char *wanted, const char *value)
+{
+    if (strcmp(value, wanted) == 0)
+        return 0;
+    return cli_usage("%s \"%s\" is not available in this version, wanted %s", what, value, wanted);
+}
+
+/* 0, or the exit status after a message. */
+static int take_option(struct bench_options *o, int option, char **argv)
+{
+    if (cli_model_owns(option))
+        return cli_model_take(&o->model, option, optarg) ? 0 : 2;
+    switch (option) {
+    case OPTION_DEVICES:
+        o->devices = optarg;
+        return 0;
+    case OPTION_INFLIGHT:
+        return cli_parse_long("--inflight", optarg, 1, 65536, &o->inflight) ? 0 : 2;
+    case OPTION_BATCH:
+        return cli_parse_long("--batch", optarg, 1, 65536, &o->batch) ? 0 : 2;
+    case OPTION_PRECISION:
+        return only("precision", "fp32", optarg);
+    case OPTION_PLACEMENT:
+        return only("placement", "replicate", optarg);
+    case OPTION_DURATION:
+        return cli_parse_double("--duration", optarg, 0.001, 1e6, &o->duration_s) ? 0 : 2;
+    case OPTION_WARMUP:
+        return cli_parse_double("--warmup", optarg, 0, 1e6, &o->warmup_s) ? 0 : 2;
+    case OPTION_SEED:
+        return cli_parse_long("--seed", optarg, 1, LONG_MAX, &o->seed) ? 0 : 2;
+    case OPTION_PROFILE:
+        o->profile = true;
+        return 0;
+    case OPTION_TRACE:
+        o->trace_path = optarg;
+        return 0;
+    case OPTION_JSON:
+        o->json_path = optarg;
+        return 0;
+    default:
+        return cli_bad_option(option, argv);
+    }
+}
+
+/* The networks behind a built-in name: itself, or the three of mtcnn. */
+static size_t find_builtin(const char *name, const char *nets[BENCH_MAX_MODELS])
+{
+    static const char *const mtcnn[] = {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"};
+    size_t n;
+    const char *const *names = bench_net_names(&n);
+    if (strcmp(name, "mtcnn") == 0) {
+        memcpy(nets, mtcnn, sizeof(mtcnn));
+        return 3;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            nets[0] = names[i];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int build_net(struct bench_setup *setup, const char *name, uint64_t seed)
+{
+    struct tf2_graph *graph = NULL;
+    struct tf2_error error;
+    enum tf2_status status = bench_net_build(name, seed, &graph, &error);
+    if (status == TF2_OK)
+        status = tf2_model_from_graph(&graph, name, NULL, &setup->models[setup->n_models], &error);
+    tf2_graph_destroy(&graph);
+    if (status != TF2_OK)
+        return cli_fail("%s: %s", name, error.message);
+    setup->n_models++;
+    return 0;
+}
+
+/* A word that looks like a name, not like a file. */
+static bool looks_like_name(const char *text)
+{
+    FILE *file = strpbrk(text, "./") ? NULL : fopen(text, "r");
+    if (file)
+        fclose(file);
+    return !file && !strpbrk(text, "./");
+}
+
+static int unknown_name(const char *name)
+{
+    char list[512] = "";
+    size_t n, used = 0;
+    const char *const *names = bench_net_names(&n);
+    for (size_t i = 0; i < n && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s, ", names[i]);
+    return cli_usage("%s is neither a file nor a built-in network, wanted %sor mtcnn", name, list);
+}
+
+static int make_models(struct bench_options *o, struct bench_setup *setup, bool *random)
+{
+    const char *nets[BENCH_MAX_MODELS];
+    struct tf2_error error;
+    size_t n = find_builtin(o->model.path, nets);
+    if (n > 0) {
+        int result = 0;
+        if (o->model.weights_path)
+            return cli_usage("the built-in network %s takes no weights", o->model.path);
+        if (o->model.import.n_input_shapes > 0 || o->model.import.n_outputs > 0)
+            return cli_usage("the built-in network %s takes no --input or --output", o->model.path);
+        *random = true;
+        for (size_t i = 0; i < n && result == 0; i++)
+            result = build_net(setup, nets[i], setup->seed);
+        return result;
+    }
+    if (looks_like_name(o->model.path))
+        return unknown_name(o->model.path);
+    if (cli_model_import(&o->model, setup->seed, &setup->models[0], random, &error) != TF2_OK)
+        return cli_fail("%s", error.message);
+    setup->n_models = 1;
+    return 0;
+}
+
+static int open_devices(const struct bench_options *o, struct bench_setup *setup)
+{
+    struct tf2_error error;
+    if (tf2_devices_open(o->devices, NULL, &setup->devices, &error) != TF2_OK)
+        return cli_fail("%s", error.message);
+    size_t n = tf2_devices_count(setup->devices);
+    if (o->inflight > (long)n)
+        return cli_usage(
+            "--inflight %ld: there %s %zu device%s, and this version runs one image at a time on each",
+            o->inflight, n == 1 ? "is" : "are", n, n == 1 ? "" : "s");
+    setup->n_workers = o->inflight ? (size_t)o->inflight : n;
+    return 0;
+}
+
+static int write_report(const struct bench_options *o, const struct bench_report *report)
+{
+    int result = 0;
+    if (!o->json_path || strcmp(o->json_path, "-") != 0) {
+        bench_print(report);
+        if (o->profile)
+            bench_print_profile(report);
+    }
+    if (o->json_path)
+        result = cli_write_json(bench_json(report), o->json_path);
+    if (result == 0 && o->trace_path)
+        result = cli_write_json(bench_trace(report), o->trace_path);
+    return result;
+}
+
+static int measure(const struct bench_options *o, const struct bench_setup *setup, bool random)
+{
+    struct bench_result *result = cli_alloc(1, sizeof(*result)); /* its histogram is large for a stack */
+    struct tf2_error error = {0};
+    int status = 0;
+    if (bench_prepare(setup, result, &error) != TF2_OK || bench_measure(setup, result, &error) != TF2_OK) {
+        status = cli_fail("%s: %s", o->model.path, error.message);
+    } else {
+        const struct bench_report report = {
+            .model = o->model.path,
+            .random = random,
+            .precision = "fp32",
+            .placement = "replicate",
+            .setup = setup,
+            .result = result,
+            .peak_gmacs = bench_peak_gmacs(),
+            .peak_kind = bench_peak_kind(),
+        };
+        status = write_report(o, &report);
+    }
+    bench_finish(setup, result);
+    free(result);
+    return status;
+}
+
+static int run(struct bench_options *o)
+{
+    struct bench_setup setup = {
+        .duration_s = o->duration_s,
+        .warmup_s = o->warmup_s,
+        .profile = o->profile,
+        .seed = (uint64_t)o->seed,
+        .n_events = o->trace_path ? N_TRACED_RUNS : 0,
+    };
+    bool random = false;
+    int result = make_models(o, &setup, &random);
+    if (result == 0)
+        result = open_devices(o, &setup);
+    if (result == 0) {
+        setup.batch = cli_batch(&o->model, setup.models[0], o->batch);
+        result = measure(o, &setup, random);
+    }
+    for (size_t m = 0; m < setup.n_models; m++)
+        tf2_model_destroy(&setup.models[m]);
+    tf2_devices_close(&setup.devices);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench_options o = {.seed = 1, .duration_s = 5, .warmup_s = 1};
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        if (option == 'h' || option == CLI_OPTION_VERSION) {
+            if (option == 'h')
+                fputs(help, stdout);
+            else
+                cli_print_version();
+            return cli_finish_stdout();
+        }
+        int result = take_option(&o, option, argv);
+        if (result != 0)
+            return result;
+    }
+    if (optind == argc)
+        return cli_usage("no NETWORK or MODEL given");
+    o.model.path = argv[optind++];
+    if (optind < argc)
+        o.model.weights_path = argv[optind++];
+    if (optind < argc)
+        return cli_usage("%s: too many arguments, wanted MODEL and WEIGHTS at most", argv[optind]);
+    int result = run(&o);
+    cli_model_finish(&o.model);
+    int flushed = cli_finish_stdout();
+    return result ? result : flushed;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tf2/model.h: a trained network, read from a file or built as a graph, optimized and frozen.
+ *
+ * A model never changes after it was made; any number of threads and sessions may use it at once. It must
+ * outlive its sessions.
+ */
+#ifndef TF2_MODEL_H
+#define TF2_MODEL_H
+
+#include <tf2/common.h>
+#include <tf2/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tf2_model;
+
+/* Order of colour channels in the network's input. */
+enum tf2_channels {
+    TF2_CHANNELS_RGB = 0,
+    TF2_CHANNELS_BGR = 1, /* Caffe's custom */
+};
+
+/*
+ * How 8-bit pixels become the network's input: value = (pixel - mean[channel]) * scale. Channels of `mean` are in
+ * the order of `channels`. All zero (scale 0 means 1): pixels as they are, RGB. A network whose input has one
+ * channel takes gray pixels: `channels` is ignored, mean[0] counts.
+ */
+struct tf2_preprocess {
+    enum tf2_channels channels;
+    float mean[4];
+    float scale; /* 0: 1 */
+};
+
+struct tf2_named_shape {
+    const char *name; /* an input's name; NULL or "": the only input */
+    struct tf2_shape shape;
+};
+
+struct tf2_import_options {
+    const struct tf2_env *env; /* NULL: defaults */
+
+    /* Shapes for inputs whose file leaves them open or says something else. A batch left open is 1. */
+    const struct tf2_named_shape *input_shapes;
+    size_t n_input_shapes;
+
+    /* Tensors to be the outputs instead of the file's; what they do not need is not imported. */
+    const char *const *outputs;
+    size_t n_outputs;
+
+    /* A definition without weights (a .prototxt alone) is an error unless this is set: then they are made up from
+     * this seed (uniform, variance 2 / fan-in), for measuring speed. 0: an error. */
+    uint64_t random_weights_seed;
+
+    struct tf2_preprocess preprocess; /* kept with the model, applied by tf2_model_preprocess */
+    bool no_optimize;                 /* skip the passes: the graph as the file has it, for debugging */
+};
+
+/* All zero. */
+TF2_API void tf2_import_options_defaults(struct tf2_import_options *options);
+
+/*
+ * Reads a network: a Caffe .prototxt with its .caffemodel in `weights_path`, or an .onnx file (weights_path
+ * NULL). The format is found by content, not by name. Everything in the file is checked; what the format allows
+ * and the library does not support is refused, all such nodes in one message. options NULL: defaults.
+ * On success *model is owned by the caller.
+ */
+TF2_API enum tf2_status tf2_model_import(
+    const char *path, const char *weights_path, const struct tf2_import_options *options,
+    struct tf2_model **model, struct tf2_error *error);
+
+/* The same from memory; `name` stands for the file in messages. Nothing of `data` is needed afterwards. */
+TF2_API enum tf2_status tf2_model_import_memory(
+    const char *name, const void *data, size_t size_bytes, const void *weights, size_t weights_bytes,
+    const struct tf2_import_options *options, struct tf2_model **model, struct tf2_error *error);
+
+/*
+ * Makes a model of a graph, called `name`. On success the graph belongs to the model and *graph is cleared; on
+ * failure it is still the caller's, possibly optimized in part: destroy it. Of the options only preprocess and
+ * no_optimize count. options NULL: defaults.
+ */
+TF2_API enum tf2_status tf2_model_from_graph(
+    struct tf2_graph **graph, const char *name, const struct tf2_import_options *options,
+    struct tf2_model **model, struct tf2_error *error);
+
+/* Frees the model and clears *model; NULL and a cleared handle are allowed. */
+TF2_API void tf2_model_destroy(struct tf2_model **model);
+
+/* An input or output. The strings live as long as the model. */
+struct tf2_tensor_info {
+    const char *name;
+    enum tf2_dtype dtype;
+    struct tf2_shape shape; /* in the order of the source framework: [N, C, H, W] for feature maps */
+};
+
+struct tf2_model_info {
+    const char *name;
+    size_t n_inputs;
+    size_t n_outputs;
+    size_t n_nodes;          /* after optimization */
+    int64_t macs;            /* multiply-accumulates per run at the model's own shapes */
+    size_t weights_bytes;    /* constants that the nodes read */
+    struct tf2_preprocess preprocess;
+};
+
+TF2_API void tf2_model_info(const struct tf2_model *model, struct tf2_model_info *info);
+/* index < n_inputs / n_outputs; TF2_ERR_INVALID_ARGUMENT otherwise. */
+TF2_API enum tf2_status
+tf2_model_input(const struct tf2_model *model, size_t index, struct tf2_tensor_info *info);
+TF2_API enum tf2_status
+tf2_model_output(const struct tf2_model *model, size_t index, struct tf2_tensor_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * norm.cl: softmax and local response normalization, fp32.
+ */
+
+/*
+ * softmax: y = exp(x - max) / sum over the reduced elements of every outer index.
+ * NDRange: dimension 0: outer indices. t: extents of the outer dimensions [5], outer strides of x [5], of y [5], then
+ * the reduced dimensions: extents [4], strides of x [4], of y [4]; the innermost (last) of them has n elements.
+ * logarithm: y = x - max - log(sum).
+ */
+__kernel void softmax(
+    __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
+    __global const int *restrict t, const int n_rows, const int n, const int logarithm)
+{
+    int index = get_global_id(0);
+    const int sx = t[22], sy = t[26];
+    x += x_offset;
+    y += y_offset;
+    for (int d = 4; d >= 0; d--) {
+        const int i = index % t[d];
+        index /= t[d];
+        x += i * t[5 + d];
+        y += i * t[10 + d];
+    }
+    float most = -INFINITY;
+    for (int row = 0; row < n_rows; row++) {
+        const int i2 = row % t[17], i1 = row / t[17] % t[16], i0 = row / t[17] / t[16];
+        __global const float *p = x + i0 * t[19] + i1 * t[20] + i2 * t[21];
+        for (int i = 0; i < n; i++)
+            most = fmax(most, p[i * sx]);
+    }
+    float sum = 0.0f;
+    for (int row = 0; row < n_rows; row++) {
+        const int i2 = row % t[17], i1 = row / t[17] % t[16], i0 = row / t[17] / t[16];
+        __global const float *p = x + i0 * t[19] + i1 * t[20] + i2 * t[21];
+        __global float *q = y + i0 * t[23] + i1 * t[24] + i2 * t[25];
+        int i = 0;
+        if (sx == 1 && sy == 1) {
+            vf part = (vf)(0.0f);
+            for (; i + VW <= n; i += VW) {
+                const vf v = LOADV(p + i) - most;
+                const vf e = exp(v);
+                STOREV(logarithm ? v : e, q + i);
+                part += e;
+            }
+            float lane[VW];
+            STOREV(part, lane);
+            for (int k = 0; k < VW; k++)
+                sum += lane[k];
+        }
+        for (; i < n; i++) {
+            const float v = p[i * sx] - most;
+            const float e = exp(v);
+            q[i * sy] = logarithm ? v : e;
+            sum += e;
+        }
+    }
+    const float factor = logarithm ? 1.0f : 1.0f / sum;
+    const float shift = logarithm ? -log(sum) : 0.0f;
+    for (int row = 0; row < n_rows; row++) {
+        const int i2 = row % t[17], i1 = row / t[17] % t[16], i0 = row / t[17] / t[16];
+        __global float *q = y + i0 * t[23] + i1 * t[24] + i2 * t[25];
+        for (int i = 0; i < n; i++)
+            q[i * sy] = q[i * sy] * factor + shift;
+    }
+}
+
+/* s to the power -beta, s > 0; 0.75 and 0.5 are what networks use. */
+static inline vf power_minus(vf s, float beta)
+{
+    if (beta == 0.75f) {
+        const vf root = sqrt(s);
+        return 1.0f / (root * sqrt(root));
+    }
+    if (beta == 0.5f)
+        return 1.0f / sqrt(s);
+    return pow(s, (vf)(-beta));
+}
+
+/*
+ * lrn_channels: y = x * (k + alpha / size * sum of x^2 over `size` neighbouring channels)^-beta.
+ * NDRange: dimension 0: rows of `n_pixels` pixels. t: extents of the row dimensions [4], strides of x [4], of y [4],
+ * pixel strides of x and y. Channels are adjacent.
+ */
+__kernel void lrn_channels(
+    __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
+    __global const int *restrict t, const int n_pixels, const int n_channels, const int size, const float alpha,
+    const float beta, const float k)
+{
+    int index = get_global_id(0);
+    const int half_size = size / 2;
+    x += x_offset;
+    y += y_offset;
+    for (int d = 3; d >= 0; d--) {
+        const int i = index % t[d];
+        index /= t[d];
+        x += i * t[4 + d];
+        y += i * t[8 + d];
+    }
+    for (int pixel = 0; pixel < n_pixels; pixel++) {
+        for (int c = 0; c < n_channels; c += VW) {
+            vf sum = (vf)(0.0f);
+            if (c >= half_size && c + VW + half_size <= n_channels) {
+                for (int j = -half_size; j <= half_size; j++) {
+                    const vf v = LOADV(x + c + j);
+                    sum = fma(v, v, sum);
+                }
+            } else {
+                float lane[VW];
+                for (int i = 0; i < VW; i++) {
+                    float s = 0.0f;
+                    for (int j = max(c + i - half_size, 0); j <= min(c + i + half_size, n_channels - 1); j++)
+                        s = fma(x[j], x[j], s);
+                    lane[i] = s;
+                }
+                sum = LOADV(lane);
+            }
+            const vf scale = power_minus(fma(sum, (vf)(alpha / size), (vf)(k)), beta);
+            store_upto(LOADV(x + c) * scale, y + c, n_channels - c);
+        }
+        x += t[12];
+        y += t[13];
+    }
+}
+
+/*
+ * lrn_within: the same over a size x size window (size per spatial dimension) of one channel.
+ * NDRange: dimension 0: output pixels (n, d, h, w). t: extents n, d, h, w, strides of x [4], of y [4].
+ * n_window: elements of a full window, what the sum is divided by.
+ */
+__kernel void lrn_within(
+    __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
+    __global const int *restrict t, const int n_channels, const int half_d, const int half_h, const int half_w,
+    const int n_window, const float alpha, const float beta, const float k)
+{
+    const int index = get_global_id(0);
+    const int w = index % t[3], h = index / t[3] % t[2], d = index / t[3] / t[2] % t[1];
+    const int n = index / t[3] / t[2] / t[1];
+    x += x_offset + n * t[4];
+    y += y_offset + n * t[8] + d * t[9] + h * t[10] + w * t[11];
+    for (int c = 0; c < n_channels; c += VW) {
+        vf sum = (vf)(0.0f);
+        for (int id = max(d - half_d, 0); id <= min(d + half_d, t[1] - 1); id++) {
+            for (int ih = max(h - half_h, 0); ih <= min(h + half_h, t[2] - 1); ih++) {
+                for (int iw = max(w - half_w, 0); iw <= min(w + half_w, t[3] - 1); iw++) {
+                    const vf v = LOADV(x + id * t[5] + ih * t[6] + iw * t[7] + c);
+                    sum = fma(v, v, sum);
+                }
+            }
+        }
+        const vf scale = power_minus(fma(sum, (vf)(alpha / n_window), (vf)(k)), beta);
+        store_upto(LOADV(x + d * t[5] + h * t[6] + w * t[7] + c) * scale, y + c, n_channels - c);
+    }
+}

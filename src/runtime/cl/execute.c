@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * execute.c: running an executable: a session's queue, arena and kernels. A run only enqueues.
+ */
+#include "runtime/cl/internal.h"
+
+#include "common/clock.h"
+
+struct tf2__run_state {
+    const struct tf2__executable *exe;
+    cl_command_queue queue;
+    cl_mem arena;
+    cl_kernel *kernels; /* per launch */
+};
+
+static void destroy(struct tf2__device *base)
+{
+    struct tf2__cl_device *device = (struct tf2__cl_device *)base;
+    struct tf2_env env = base->env;
+    for (int i = 0; i < TF2__CL_N_FAMILIES; i++) {
+        if (device->programs[i])
+            clReleaseProgram(device->programs[i]);
+    }
+    if (device->context)
+        clReleaseContext(device->context);
+    pthread_mutex_destroy(&device->lock);
+    tf2__free(&env, device->cache_dir);
+    tf2__free(&env, device->key);
+    tf2__free(&env, device);
+}
+
+static void close_state(struct tf2__device *device, struct tf2__run_state *state)
+{
+    if (!state)
+        return;
+    for (uint32_t i = 0; state->kernels && i < state->exe->n_launches; i++) {
+        if (state->kernels[i])
+            clReleaseKernel(state->kernels[i]);
+    }
+    if (state->arena)
+        clReleaseMemObject(state->arena);
+    if (state->queue)
+        clReleaseCommandQueue(state->queue);
+    tf2__free(&device->env, state->kernels);
+    tf2__free(&device->env, state);
+}
+
+static cl_int set_arg(
+    const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, const struct tf2__cl_arg *arg)
+{
+    switch (arg->kind) {
+    case TF2__CL_ARG_ARENA:
+        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->arena);
+    case TF2__CL_ARG_BUFFER:
+        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->exe->buffers[arg->value.buffer]);
+    case TF2__CL_ARG_INT:
+        return clSetKernelArg(kernel, index, sizeof(cl_int), &arg->value.i);
+    case TF2__CL_ARG_FLOAT:
+        return clSetKernelArg(kernel, index, sizeof(cl_float), &arg->value.f);
+    }
+    return CL_INVALID_ARG_VALUE;
+}
+
+/* A kernel object with all its arguments. */
+static enum tf2_status make_kernel(
+    const struct tf2__run_state *state, const struct tf2__cl_launch *launch, cl_kernel *kernel,
+    struct tf2_error *error)
+{
+    cl_program program;
+    cl_int code;
+    TF2__TRY(tf2__cl_program_get(state->exe->device, launch->family, &program, error));
+    *kernel = clCreateKernel(program, launch->kernel, &code);
+    if (!*kernel)
+        return tf2__cl_fail(error, code, launch->kernel);
+    for (uint32_t i = 0; i < launch->n_args; i++) {
+        code = set_arg(state, *kernel, i, &launch->args[i]);
+        if (code != CL_SUCCESS)
+            return tf2__cl_fail(error, code, "clSetKernelArg");
+    }
+    return TF2_OK;
+}
+
+static cl_int enqueue(const struct tf2__run_state *state, cl_kernel kernel, const struct tf2__cl_launch *launch)
+{
+    static const size_t local[2] = {1, 1};
+    return clEnqueueNDRangeKernel(state->queue, kernel, 2, NULL, launch->global, local, 0, NULL, NULL);
+}
+
+static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_bytes, struct tf2_error *error)
+{
+    static const cl_float zero = 0.0f;
+    cl_int code =
+        clEnqueueFillBuffer(state->queue, state->arena, &zero, sizeof(zero), 0, size_bytes, 0, NULL, NULL);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "clEnqueueFillBuffer");
+}
+
+static enum tf2_status run_init(struct tf2__run_state *state, struct tf2_error *error)
+{
+    for (uint32_t i = 0; i < state->exe->n_init; i++) {
+        cl_kernel kernel = NULL;
+        enum tf2_status status = make_kernel(state, &state->exe->init[i], &kernel, error);
+        cl_int code = status == TF2_OK ? enqueue(state, kernel, &state->exe->init[i]) : CL_SUCCESS;
+        if (status == TF2_OK && code != CL_SUCCESS)
+            status = tf2__cl_fail(error, code, "clearing a halo");
+        if (status == TF2_OK && (code = clFinish(state->queue)) != CL_SUCCESS)
+            status = tf2__cl_fail(error, code, "clearing a halo");
+        if (kernel)
+            clReleaseKernel(kernel);
+        TF2__TRY(status);
+    }
+    return TF2_OK;
+}
+
+static enum tf2_status run_steps(
+    struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
+{
+    const struct tf2__executable *exe = state->exe;
+    for (uint32_t step = first; step < last; step++) {
+        uint64_t start = ns ? tf2__clock_ns() : 0;
+        for (uint32_t i = exe->first_launch[step]; i < exe->first_launch[step + 1]; i++) {
+            cl_int code = enqueue(state, state->kernels[i], &exe->launches[i]);
+            if (code != CL_SUCCESS)
+                return tf2__fail_prefix(
+                    error, tf2__cl_fail(error, code, exe->launches[i].kernel), "%s", exe->plan->steps[step].name);
+        }
+        if (ns) {
+            clFinish(state->queue);
+            ns[step] += tf2__clock_ns() - start;
+        }
+    }
+    return TF2_OK;
+}
+
+static enum tf2_status
+prepare(struct tf2__run_state *state, const struct tf2__executable *exe, struct tf2_error *error)
+{
+    cl_int code;
+    size_t size_bytes = (size_t)TF2__MAX(exe->plan->arena_elements, 16) * sizeof(float);
+    state->queue = clCreateCommandQueue(exe->device->context, exe->device->id, 0, &code);
+    if (!state->queue)
+        return tf2__cl_fail(error, code, "clCreateCommandQueue");
+    state->arena = clCreateBuffer(exe->device->context, CL_MEM_READ_WRITE, size_bytes, NULL, &code);
+    if (!state->arena)
+        return tf2__cl_fail(error, code, "clCreateBuffer (intermediate tensors)");
+    TF2__TRY(clear_arena(state, size_bytes, error));
+    state->kernels = tf2__calloc(&exe->device->base.env, exe->n_launches, sizeof(*state->kernels));
+    if (!state->kernels)
+        return tf2__fail_memory(error, exe->n_launches * sizeof(*state->kernels), "kernels");
+    for (uint32_t i = 0; i < exe->n_launches; i++)
+        TF2__TRY(make_kernel(state, &exe->launches[i], &state->kernels[i], error));
+    /* Once through everything: first launches compile and load code. Then the halos, which stay. */
+    TF2__TRY(run_steps(state, 0, exe->plan->n_steps, NULL, error));
+    TF2__TRY(run_init(state, error));
+    code = clFinish(state->queue);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "the first run");
+}
+
+static enum tf2_status open_state(
+    struct tf2__device *device, const struct tf2__executable *exe, struct tf2__run_state **out,
+    struct tf2_error *error)
+{
+    struct tf2__run_state *state = tf2__calloc(&device->env, 1, sizeof(*state));
+    if (!state)
+        return tf2__fail_memory(error, sizeof(*state), "a session");
+    state->exe = exe;
+    enum tf2_status status = prepare(state, exe, error);
+    if (status != TF2_OK) {
+        close_state(device, state);
+        return status;
+    }
+    *out = state;
+    return TF2_OK;
+}
+
+static size_t tensor_bytes(const struct tf2__run_state *state, uint32_t tensor)
+{
+    return (size_t)tf2_shape_count(&state->exe->plan->tensors[tensor].shape) * sizeof(float);
+}
+
+static enum tf2_status
+write_tensor(struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error)
+{
+    size_t offset = (size_t)tf2__plan_offset(state->exe->plan, tensor) * sizeof(float);
+    cl_int code = clEnqueueWriteBuffer(
+        state->queue, state->arena, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "writing an input");
+}
+
+static enum tf2_status
+read_tensor(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_error *error)
+{
+    const struct tf2__plan_tensor *t = &state->exe->plan->tensors[tensor];
+    if (t->data) {
+        memcpy(data, t->data, tensor_bytes(state, tensor));
+        return TF2_OK;
+    }
+    size_t offset = (size_t)tf2__plan_offset(state->exe->plan, tensor) * sizeof(float);
+    cl_int code = clEnqueueReadBuffer(
+        state->queue, state->arena, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "reading an output");
+}
+
+const struct tf2__device_ops tf2__cl_device_ops = {
+    .destroy = destroy,
+    .choose = tf2__cl_choose,
+    .compile = tf2__cl_compile,
+    .release = tf2__cl_release,
+    .open = open_state,
+    .close = close_state,
+    .write = write_tensor,
+    .read = read_tensor,
+    .run = run_steps,
+};

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h: what the files of the OpenCL device share.
+ *
+ *     select.c     step → row of the kernel table (choose)
+ *     step_*.c     row → launches: tables, packed weights, arguments (compile)
+ *     program.c    program families, built once per device, through cache.c
+ *     execute.c    a session: queue, arena, one cl_kernel per launch with all arguments set; run only enqueues
+ */
+#ifndef TF2__CL_INTERNAL_H
+#define TF2__CL_INTERNAL_H
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <pthread.h>
+
+#include "runtime/cl/cl.h"
+
+/* Program families: one OpenCL program each. */
+enum tf2__cl_family {
+    TF2__CL_CONV,
+    TF2__CL_DEPTHWISE,
+    TF2__CL_MAP,
+    TF2__CL_NORM,
+    TF2__CL_POOL,
+    TF2__CL_RESAMPLE,
+    TF2__CL_WINOGRAD,
+    TF2__CL_N_FAMILIES,
+};
+
+struct tf2__cl_device {
+    struct tf2__device base;
+    cl_device_id id;
+    cl_context context;
+    int vector_width;
+    char *cache_dir; /* NULL: no cache */
+    char *key;       /* what a compiled program depends on besides its source */
+    pthread_mutex_t lock; /* guards programs */
+    cl_program programs[TF2__CL_N_FAMILIES];
+    char strings[4][256]; /* id, name, vendor, driver */
+};
+
+/* --- cache.c, program.c --- */
+
+/* "TF2_ERR_DEVICE: what failed (OpenCL error -5, CL_OUT_OF_RESOURCES)" */
+enum tf2_status tf2__cl_fail(struct tf2_error *error, cl_int code, const char *what);
+/* The name of an OpenCL error code. */
+const char *tf2__cl_error_name(cl_int code);
+/* The directory from the environment, allocated; NULL: no cache. */
+char *tf2__cl_cache_dir(const struct tf2_env *env);
+/* Reads a cached program; false when there is none or it is damaged. *data is allocated. */
+bool tf2__cl_cache_load(
+    const struct tf2__cl_device *device, const char *const *sources, size_t n_sources, unsigned char **data,
+    size_t *size_bytes);
+/* Failing to write is not an error: the next start builds again. */
+void tf2__cl_cache_store(
+    const struct tf2__cl_device *device, const char *const *sources, size_t n_sources, const unsigned char *data,
+    size_t size_bytes);
+/* The family's program, built when it is first asked for. */
+enum tf2_status tf2__cl_program_get(
+    struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *program, struct tf2_error *error);
+
+/* --- tiles of conv.cl --- */
+
+struct tf2__cl_tile {
+    int pixels;       /* P */
+    int vectors;      /* R */
+    float efficiency; /* measured share of the FMA peak on large layers */
+};
+/* The variants that exist for a vector width, in the order of compilation. */
+const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n);
+
+/* --- an executable: launches, and the buffers they use --- */
+
+enum tf2__cl_arg_kind {
+    TF2__CL_ARG_ARENA,
+    TF2__CL_ARG_BUFFER,
+    TF2__CL_ARG_INT,
+    TF2__CL_ARG_FLOAT,
+};
+
+struct tf2__cl_arg {
+    enum tf2__cl_arg_kind kind;
+    union {
+        uint32_t buffer;
+        cl_int i;
+        cl_float f;
+    } value;
+};
+
+#define TF2__CL_MAX_ARGS 24
+
+struct tf2__cl_launch {
+    enum tf2__cl_family family;
+    char kernel[32];
+    uint32_t n_args;
+    struct tf2__cl_arg args[TF2__CL_MAX_ARGS];
+    size_t global[2];
+};
+
+struct tf2__executable {
+    struct tf2__cl_device *device;
+    struct tf2__plan *plan;
+    struct tf2__arena arena; /* owns the arrays */
+    struct tf2__cl_launch *launches;
+    uint32_t n_launches, cap_launches;
+    uint32_t *first_launch; /* per step, and one behind */
+    cl_mem *buffers;
+    uint32_t n_buffers, cap_buffers;
+    uint32_t *constant; /* per plan tensor: its dense upload + 1, 0 for none yet */
+    struct tf2__cl_launch *init; /* halo fills that are done once per session */
+    uint32_t n_init;
+};
+
+/* --- build.c: making launches --- */
+
+struct tf2__cl_build {
+    struct tf2__executable *executable;
+    struct tf2__cl_device *device;
+    struct tf2__plan *plan;
+    cl_command_queue queue;
+    struct tf2_error *error;
+    struct tf2__cl_launch *launch; /* the one being made */
+};
+
+/* Adds a launch and makes it the current one. */
+enum tf2_status
+tf2__cl_launch_begin(struct tf2__cl_build *build, enum tf2__cl_family family, const char *kernel);
+void tf2__cl_arg_int(struct tf2__cl_build *build, int64_t value);
+void tf2__cl_arg_float(struct tf2__cl_build *build, float value);
+void tf2__cl_arg_buffer(struct tf2__cl_build *build, uint32_t buffer);
+void tf2__cl_arg_arena(struct tf2__cl_build *build);
+/* Two arguments: where the tensor lies (arena, or an upload of the constant) and its element offset. */
+enum tf2_status tf2__cl_arg_tensor(struct tf2__cl_build *build, uint32_t tensor);
+void tf2__cl_launch_size(struct tf2__cl_build *build, int64_t size0, int64_t size1);
+
+/* A new read-only buffer of n 4-byte elements, mapped for writing; unmap before the executable is done. The memory
+ * is not zeroed. */
+enum tf2_status
+tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data);
+enum tf2_status tf2__cl_buffer_unmap(struct tf2__cl_build *build, uint32_t buffer, void *data);
+/* The same with the contents given. */
+enum tf2_status
+tf2__cl_buffer_from(struct tf2__cl_build *build, const void *data, int64_t n, uint32_t *buffer);
+
+/* --- collapse.c --- */
+
+#define TF2__CL_MAX_OPERANDS 4
+
+/*
+ * Dimensions of an element-wise walk, outermost first, in the memory order of operand 0: extents of 1 dropped,
+ * neighbours merged where all operands allow. At least one dimension.
+ */
+struct tf2__cl_walk {
+    uint32_t n_dims;
+    int64_t dim[TF2_MAX_DIMS];
+    int64_t stride[TF2__CL_MAX_OPERANDS][TF2_MAX_DIMS];
+};
+
+void tf2__cl_collapse(
+    const struct tf2_shape *shape, const int64_t *const *strides, uint32_t n_operands,
+    struct tf2__cl_walk *walk);
+
+/* [N, C, spatial...] as n, d, h, w with missing spatial dimensions in front as extents of 1. */
+struct tf2__cl_map_view {
+    int64_t n, c, dim[3];
+    int64_t stride_n, stride_c, stride[3];
+};
+void tf2__cl_map_of(const struct tf2__plan *plan, uint32_t tensor, struct tf2__cl_map_view *view);
+
+/* --- the kernel table --- */
+
+/* One way to run one kind of step. */
+struct tf2__cl_row {
+    enum tf2_op op;
+    const char *name;
+    /* NULL: always. */
+    bool (*fits)(const struct tf2__plan *plan, const struct tf2__step *step);
+    /* Fills kernel, scratch and choice. NULL: nothing to choose. */
+    enum tf2_status (*choose)(
+        const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+        struct tf2_error *error);
+    enum tf2_status (*make)(struct tf2__cl_build *build, const struct tf2__step *step);
+};
+
+extern const struct tf2__cl_row tf2__cl_row_winograd, tf2__cl_row_conv, tf2__cl_row_depthwise, tf2__cl_row_gemm, tf2__cl_row_pool,
+    tf2__cl_row_activation, tf2__cl_row_prelu, tf2__cl_row_batch_norm, tf2__cl_row_scale, tf2__cl_row_eltwise,
+    tf2__cl_row_slice, tf2__cl_row_transpose, tf2__cl_row_softmax, tf2__cl_row_lrn, tf2__cl_row_resize,
+    tf2__cl_row_pad;
+
+/* The row for a NODE step; choose() has found one for every step. */
+const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step);
+enum tf2_status
+tf2__cl_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error);
+
+/* step_map.c: COPY and FILL steps, and a strided copy for other rows. */
+enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2__step *step);
+enum tf2_status tf2__cl_make_fill(struct tf2__cl_build *build, uint32_t root);
+/* Whether a COPY step goes through dense scratch: elements of it, or 0. */
+int64_t tf2__cl_copy_scratch(const struct tf2__plan *plan, const struct tf2__step *step);
+/* Appends a launch that applies the node's activation to its output, in place. */
+enum tf2_status tf2__cl_make_activation(
+    struct tf2__cl_build *build, const struct tf2_activation *activation, uint32_t tensor);
+/* Appends a launch: tensor = activation(tensor + other), of the same shape. */
+enum tf2_status tf2__cl_make_add(
+    struct tf2__cl_build *build, uint32_t tensor, uint32_t other, const struct tf2_activation *activation);
+
+/* --- step_conv.c: what convolutions share --- */
+
+struct tf2__window_dim;
+
+/* A convolution as numbers: spatial dimensions d, h, w. */
+struct tf2__cl_conv {
+    int64_t n_pixels, n_taps;
+    int64_t groups, in_per_group, out_per_group;
+    struct {
+        int64_t kernel, stride, dilation, pad_begin;
+    } window[3];
+    struct tf2__cl_map_view x, y, add;
+    bool has_add;
+    int64_t room; /* lanes behind the last output channel that may be written */
+};
+
+void tf2__cl_conv_describe(
+    const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_conv *conv);
+/* The best tile of conv.cl for so many pixels and output channels. */
+struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group);
+/* How many tiles a work item should do, of n_tiles. */
+int64_t tf2__cl_strip(const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles);
+/* The step's bias, or NULL. */
+const float *tf2__cl_conv_bias(const struct tf2__plan *plan, const struct tf2__step *step);
+/* Three arguments: the activation as the kernels take it; two: the residual; then what is left to do. */
+void tf2__cl_arg_activation(
+    struct tf2__cl_build *build, const struct tf2__cl_conv *conv, const struct tf2_activation *activation);
+enum tf2_status tf2__cl_arg_residual(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv);
+enum tf2_status tf2__cl_conv_finish(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv);
+
+/* --- execute.c --- */
+
+enum tf2_status tf2__cl_compile(
+    struct tf2__device *device, struct tf2__plan *plan, struct tf2__executable **executable,
+    struct tf2_error *error);
+void tf2__cl_release(struct tf2__device *device, struct tf2__executable *executable);
+extern const struct tf2__device_ops tf2__cl_device_ops;
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * program.c: one OpenCL program per family of kernels, built when a plan first needs it: from the cache, else from
+ * source. conv.cl and winograd.cl are repeated
+ * once per variant inside their programs.
+ */
+#include "runtime/cl/internal.h"
+
+#include <stdio.h>
+
+#include "runtime/cl/kernels.h"
+
+#define MAX_SOURCES 32
+
+/* Tile shapes by how many vector registers the device's instruction set has: 32 of 16 lanes, 16 of 8 (AVX2) or of 4. */
+static const struct tf2__cl_tile tiles_16[] = {
+    {6, 4, 0.92f}, {8, 3, 0.86f}, {10, 2, 0.90f}, {14, 1, 0.75f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
+static const struct tf2__cl_tile tiles_8[] = {
+    {6, 2, 0.90f}, {4, 3, 0.90f}, {8, 1, 0.70f}, {1, 4, 0.30f}, {3, 4, 0.80f}};
+static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
+
+const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
+{
+    switch (vector_width) {
+    case 16:
+        *n = TF2__COUNT(tiles_16);
+        return tiles_16;
+    case 8:
+        *n = TF2__COUNT(tiles_8);
+        return tiles_8;
+    default:
+        *n = TF2__COUNT(tiles_4);
+        return tiles_4;
+    }
+}
+
+static const char *const family_source[TF2__CL_N_FAMILIES] = {
+    [TF2__CL_CONV] = tf2__kernel_conv,     [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_MAP] = tf2__kernel_map,       [TF2__CL_NORM] = tf2__kernel_norm,
+    [TF2__CL_POOL] = tf2__kernel_pool,     [TF2__CL_RESAMPLE] = tf2__kernel_resample,
+    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,
+};
+
+static const char *const family_name[TF2__CL_N_FAMILIES] = {
+    [TF2__CL_CONV] = "conv.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl", [TF2__CL_MAP] = "map.cl",
+    [TF2__CL_NORM] = "norm.cl", [TF2__CL_POOL] = "pool.cl",           [TF2__CL_RESAMPLE] = "resample.cl",
+    [TF2__CL_WINOGRAD] = "winograd.cl",
+};
+
+struct sources {
+    const char *text[MAX_SOURCES];
+    size_t n;
+    char defines[MAX_SOURCES][48];
+};
+
+static void collect(const struct tf2__cl_device *device, enum tf2__cl_family family, struct sources *s)
+{
+    s->n = 0;
+    s->text[s->n++] = tf2__kernel_base;
+    if (family == TF2__CL_WINOGRAD) {
+        s->text[s->n++] = "#define T 4\n";
+        s->text[s->n++] = family_source[family];
+        s->text[s->n++] = "#define T 2\n";
+    }
+    if (family != TF2__CL_CONV) {
+        s->text[s->n++] = family_source[family];
+        return;
+    }
+    size_t n_tiles;
+    const struct tf2__cl_tile *tiles = tf2__cl_tiles(device->vector_width, &n_tiles);
+    for (size_t i = 0; i < n_tiles; i++) {
+        snprintf(
+            s->defines[i], sizeof(s->defines[i]), "#define P %d\n#define R %d\n", tiles[i].pixels,
+            tiles[i].vectors);
+        s->text[s->n++] = s->defines[i];
+        s->text[s->n++] = family_source[family];
+    }
+}
+
+static enum tf2_status
+build_failed(const struct tf2__cl_device *device, cl_program program, const char *name, struct tf2_error *error)
+{
+    char log[1200] = "";
+    size_t size = 0;
+    clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
+    char *whole = size ? tf2__calloc(&device->base.env, size + 1, 1) : NULL;
+    if (whole) {
+        clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, size, whole, NULL);
+        snprintf(log, sizeof(log), "%s", whole);
+        tf2__free(&device->base.env, whole);
+    }
+    for (char *c = log; *c; c++)
+        *c = *c == '\n' ? ' ' : *c;
+    return tf2__fail(
+        error, TF2_ERR_BUILD, "%s does not build for device %s (%s): %s", name, device->base.info.id,
+        device->base.info.name, log);
+}
+
+static cl_program load_cached(struct tf2__cl_device *device, const struct sources *s, const char *options)
+{
+    unsigned char *data;
+    size_t size;
+    cl_int code, status = CL_SUCCESS;
+    if (!tf2__cl_cache_load(device, s->text, s->n, &data, &size))
+        return NULL;
+    const unsigned char *binary = data;
+    cl_program program =
+        clCreateProgramWithBinary(device->context, 1, &device->id, &size, &binary, &status, &code);
+    tf2__free(&device->base.env, data);
+    if (!program)
+        return NULL;
+    if (status == CL_SUCCESS && clBuildProgram(program, 1, &device->id, options, NULL, NULL) == CL_SUCCESS)
+        return program;
+    clReleaseProgram(program);
+    return NULL;
+}
+
+static void store_binary(struct tf2__cl_device *device, cl_program program, const struct sources *s)
+{
+    size_t size = 0;
+    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof(size), &size, NULL) != CL_SUCCESS || !size)
+        return;
+    unsigned char *data = tf2__alloc(&device->base.env, size);
+    if (data && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof(data), &data, NULL) == CL_SUCCESS)
+        tf2__cl_cache_store(device, s->text, s->n, data, size);
+    tf2__free(&device->base.env, data);
+}
+
+static enum tf2_status build_program(
+    struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *out, struct tf2_error *error)
+{
+    struct sources s;
+    char options[64];
+    cl_int code;
+    collect(device, family, &s);
+    snprintf(options, sizeof(options), "-w -DVW=%d", device->vector_width);
+    *out = load_cached(device, &s, options);
+    if (*out)
+        return TF2_OK;
+    tf2__log(&device->base.env, TF2_LOG_INFO, "compiling %s for %s", family_name[family], device->base.info.id);
+    cl_program program =
+        clCreateProgramWithSource(device->context, (cl_uint)s.n, (const char **)s.text, NULL, &code);
+    if (!program)
+        return tf2__cl_fail(error, code, "clCreateProgramWithSource");
+    code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
+    if (code != CL_SUCCESS) {
+        enum tf2_status status = build_failed(device, program, family_name[family], error);
+        clReleaseProgram(program);
+        return status;
+    }
+    store_binary(device, program, &s);
+    *out = program;
+    return TF2_OK;
+}
+
+enum tf2_status tf2__cl_program_get(
+    struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *program, struct tf2_error *error)
+{
+    enum tf2_status status = TF2_OK;
+    pthread_mutex_lock(&device->lock);
+    if (!device->programs[family])
+        status = build_program(device, family, &device->programs[family], error);
+    *program = device->programs[family];
+    pthread_mutex_unlock(&device->lock);
+    return status;
+}

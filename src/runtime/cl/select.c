@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * select.c: the kernel table: which row runs which step. The first row of an operator that fits is taken.
+ */
+#include "runtime/cl/internal.h"
+
+static const struct tf2__cl_row *const rows[] = {
+    &tf2__cl_row_depthwise, &tf2__cl_row_winograd, &tf2__cl_row_conv,  &tf2__cl_row_gemm,    &tf2__cl_row_pool,
+    &tf2__cl_row_activation, &tf2__cl_row_prelu, &tf2__cl_row_batch_norm, &tf2__cl_row_scale,
+    &tf2__cl_row_eltwise,   &tf2__cl_row_slice, &tf2__cl_row_transpose, &tf2__cl_row_softmax,
+    &tf2__cl_row_lrn,       &tf2__cl_row_resize, &tf2__cl_row_pad,
+};
+
+const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    for (size_t i = 0; i < TF2__COUNT(rows); i++) {
+        if (rows[i]->op == step->node->op->id && (!rows[i]->fits || rows[i]->fits(plan, step)))
+            return rows[i];
+    }
+    return NULL;
+}
+
+enum tf2_status
+tf2__cl_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error)
+{
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        struct tf2__step *step = &plan->steps[i];
+        if (step->kind == TF2__STEP_COPY) {
+            step->kernel = "copy";
+            step->scratch_elements = tf2__cl_copy_scratch(plan, step);
+            continue;
+        }
+        const struct tf2__cl_row *row = tf2__cl_row_find(plan, step);
+        if (!row)
+            return tf2__fail(
+                error, TF2_ERR_UNSUPPORTED, "%s (%s): no OpenCL kernel takes these shapes", step->name,
+                step->node->op->name);
+        step->kernel = row->name;
+        if (row->choose)
+            TF2__TRY(row->choose((struct tf2__cl_device *)device, plan, step, error));
+    }
+    return TF2_OK;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host.c: the reference device. Every step is the operator's own eval() on the plan's views; tensors are dense and
+ * row-major. It defines what all other devices have to compute, and needs no OpenCL.
+ */
+#include "runtime/device.h"
+
+#include <tf2/version.h>
+
+#include "common/clock.h"
+
+struct tf2__executable {
+    const struct tf2__plan *plan;
+};
+
+struct tf2__run_state {
+    const struct tf2__plan *plan;
+    struct tf2_env env;
+    float *arena;
+};
+
+static void host_destroy(struct tf2__device *device)
+{
+    struct tf2_env env = device->env;
+    tf2__free(&env, device);
+}
+
+static enum tf2_status
+host_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error)
+{
+    (void)device;
+    (void)error;
+    for (uint32_t i = 0; i < plan->n_steps; i++)
+        plan->steps[i].kernel = "reference";
+    return TF2_OK;
+}
+
+static enum tf2_status host_compile(
+    struct tf2__device *device, struct tf2__plan *plan, struct tf2__executable **executable,
+    struct tf2_error *error)
+{
+    *executable = tf2__calloc(&device->env, 1, sizeof(**executable));
+    if (!*executable)
+        return tf2__fail_memory(error, sizeof(**executable), "an executable");
+    (*executable)->plan = plan;
+    plan->weights_bytes = 0;
+    for (uint32_t i = 0; i < plan->n_tensors; i++) {
+        if (plan->tensors[i].data)
+            plan->weights_bytes += (size_t)tf2_shape_count(&plan->tensors[i].shape) * sizeof(float);
+    }
+    return TF2_OK;
+}
+
+static void host_release(struct tf2__device *device, struct tf2__executable *executable)
+{
+    tf2__free(&device->env, executable);
+}
+
+static enum tf2_status host_open(
+    struct tf2__device *device, const struct tf2__executable *executable, struct tf2__run_state **out,
+    struct tf2_error *error)
+{
+    struct tf2__run_state *state = tf2__calloc(&device->env, 1, sizeof(*state));
+    if (!state)
+        return tf2__fail_memory(error, sizeof(*state), "a session");
+    state->plan = executable->plan;
+    state->env = device->env;
+    state->arena = tf2__calloc(&device->env, (size_t)state->plan->arena_elements, sizeof(float));
+    if (!state->arena) {
+        tf2__free(&device->env, state);
+        return tf2__fail_memory(
+            error, (size_t)executable->plan->arena_elements * sizeof(float), "intermediate tensors");
+    }
+    *out = state;
+    return TF2_OK;
+}
+
+static void host_close(struct tf2__device *device, struct tf2__run_state *state)
+{
+    if (!state)
+        return;
+    tf2__free(&device->env, state->arena);
+    tf2__free(&device->env, state);
+}
+
+static void make_view(const struct tf2__run_state *state, uint32_t id, struct tf2__view *view)
+{
+    memset(view, 0, sizeof(*view));
+    if (id == TF2_NO_TENSOR)
+        return;
+    const struct tf2__plan_tensor *t = &state->plan->tensors[id];
+    if (t->data) {
+        tf2__view_dense(view, t->data, TF2_DTYPE_F32, &t->shape);
+        return;
+    }
+    view->data = state->arena + tf2__plan_offset(state->plan, id);
+    view->dtype = TF2_DTYPE_F32;
+    view->shape = t->shape;
+    memcpy(view->stride, t->stride, sizeof(view->stride));
+}
+
+/* In logical order; the shapes may differ, the counts do not. */
+static void copy_view(const struct tf2__view *in, const struct tf2__view *out)
+{
+    struct tf2__walk from, to;
+    tf2__walk_start(&from, &in->shape);
+    tf2__walk_start(&to, &out->shape);
+    while (tf2__walk_more(&to)) {
+        *tf2__walk_at(&to, out) = *tf2__walk_at(&from, in);
+        tf2__walk_next(&from);
+        tf2__walk_next(&to);
+    }
+}
+
+static enum tf2_status
+host_write(struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error)
+{
+    (void)error;
+    size_t n = (size_t)tf2_shape_count(&state->plan->tensors[tensor].shape);
+    memcpy(state->arena + tf2__plan_offset(state->plan, tensor), data, n * sizeof(float));
+    return TF2_OK;
+}
+
+static enum tf2_status
+host_read(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_error *error)
+{
+    (void)error;
+    struct tf2__view view;
+    make_view(state, tensor, &view);
+    memcpy(data, view.data, (size_t)tf2_shape_count(&view.shape) * sizeof(float));
+    return TF2_OK;
+}
+
+static void run_step(const struct tf2__run_state *state, const struct tf2__step *step)
+{
+    struct tf2__view in[TF2_MAX_NODE_INPUTS], out;
+    for (uint32_t k = 0; k < step->n_in; k++)
+        make_view(state, step->in[k], &in[k]);
+    make_view(state, step->out, &out);
+    if (step->kind == TF2__STEP_COPY) {
+        copy_view(&in[0], &out);
+    } else if (step->kind == TF2__STEP_NODE) {
+        step->node->op->eval(step->node->attr, in, step->n_in, &out);
+        tf2__activation_apply(&step->node->activation, &out);
+    }
+}
+
+static enum tf2_status host_run(
+    struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
+{
+    (void)error;
+    for (uint32_t i = first; i < last; i++) {
+        uint64_t start = ns ? tf2__clock_ns() : 0;
+        run_step(state, &state->plan->steps[i]);
+        if (ns)
+            ns[i] += tf2__clock_ns() - start;
+    }
+    return TF2_OK;
+}
+
+static const struct tf2__device_ops host_ops = {
+    .destroy = host_destroy,
+    .choose = host_choose,
+    .compile = host_compile,
+    .release = host_release,
+    .open = host_open,
+    .close = host_close,
+    .write = host_write,
+    .read = host_read,
+    .run = host_run,
+};
+
+enum tf2_status
+tf2__host_open(const struct tf2_env *env, struct tf2__device **out, struct tf2_error *error)
+{
+    struct tf2__device *device = tf2__calloc(env, 1, sizeof(*device));
+    if (!device)
+        return tf2__fail_memory(error, sizeof(*device), "a device");
+    device->ops = &host_ops;
+    device->env = *env;
+    device->info = (struct tf2_device_info){
+        .id = "host", .name = "reference (scalar C)", .vendor = "", .driver = "libtf2 " TF2_VERSION_STRING,
+        .type = "host", .vector_width = 1, .compute_units = 1};
+    *out = device;
+    return TF2_OK;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan.c: from a graph to steps: one per node, with relayout copies where the caller's dense tensors and the device's
+ * layout differ. Then layout.c, the device's choice of kernels, and place.c.
+ */
+#include "runtime/plan/plan.h"
+
+#include <stdlib.h>
+
+#include "runtime/device.h"
+
+/* With at most this many channels a network input stays planar: vectors over channels would be mostly empty. */
+#define MAX_PLANAR_CHANNELS 4
+
+struct tf2__step *tf2__plan_add_step(
+    struct tf2__plan *plan, enum tf2__step_kind kind, const char *name, const uint32_t *in, uint32_t n_in,
+    uint32_t out)
+{
+    if (plan->n_steps == plan->cap_steps) {
+        uint32_t cap = plan->cap_steps ? 2 * plan->cap_steps : 64;
+        struct tf2__step *steps = tf2__arena_alloc(&plan->arena, cap, sizeof(*steps));
+        if (!steps)
+            return NULL;
+        if (plan->n_steps)
+            memcpy(steps, plan->steps, plan->n_steps * sizeof(*steps));
+        plan->steps = steps;
+        plan->cap_steps = cap;
+    }
+    struct tf2__step *step = &plan->steps[plan->n_steps];
+    *step = (struct tf2__step){.kind = kind, .name = name, .n_in = n_in, .out = out};
+    step->in = tf2__arena_alloc(&plan->arena, n_in, sizeof(*step->in));
+    if (!step->in)
+        return NULL;
+    if (n_in)
+        memcpy(step->in, in, n_in * sizeof(*in));
+    plan->n_steps++;
+    return step;
+}
+
+/* A dense stand-in for a graph tensor. Room was reserved. */
+static uint32_t add_dense(struct tf2__plan *plan, uint32_t like)
+{
+    uint32_t id = plan->n_tensors++;
+    assert(id < plan->cap_tensors);
+    plan->tensors[id] = (struct tf2__plan_tensor){
+        .name = plan->tensors[like].name, .shape = plan->tensors[like].shape, .root = id, .dense = true};
+    return id;
+}
+
+/* Whether row-major and channels-last order are the same for this shape. */
+static bool order_is_dense(const struct tf2_shape *shape)
+{
+    if (shape->n_dims <= 2 || shape->dim[1] == 1)
+        return true;
+    for (uint32_t d = 2; d < shape->n_dims; d++) {
+        if (shape->dim[d] != 1)
+            return false;
+    }
+    return true;
+}
+
+/* What the readers of a graph tensor are. */
+static void classify_readers(
+    const struct tf2_graph *graph, tf2_tensor_id tensor, bool *only_convs, bool *padded, bool *read)
+{
+    *only_convs = true;
+    *padded = *read = false;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const struct tf2__node *node = &graph->nodes[i];
+        for (uint32_t k = 0; k < node->n_in; k++) {
+            if (node->in[k] != tensor)
+                continue;
+            *read = true;
+            if (node->op->id != TF2_OP_CONV || k != 0) {
+                *only_convs = false;
+                continue;
+            }
+            const struct tf2_conv_attr *conv = node->attr;
+            *padded |= conv->window.auto_pad == TF2_AUTO_PAD_SAME_UPPER ||
+                       conv->window.auto_pad == TF2_AUTO_PAD_SAME_LOWER;
+            for (uint32_t d = 0; d < TF2_MAX_SPATIAL; d++)
+                *padded |= conv->window.pad_begin[d] != 0 || conv->window.pad_end[d] != 0;
+        }
+    }
+}
+
+static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *error)
+{
+    const struct tf2_graph *graph = plan->graph;
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        uint32_t id = graph->inputs[i];
+        struct tf2__plan_tensor *tensor = &plan->tensors[id];
+        bool only_convs, padded, read;
+        classify_readers(graph, id, &only_convs, &padded, &read);
+        tensor->planar = only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
+        bool same_order = !plan->policy.channels_last || order_is_dense(&tensor->shape) || tensor->planar;
+        if (!read || (same_order && !(padded && plan->policy.halo))) {
+            tensor->dense = true;
+            plan->inputs[i] = id;
+            continue;
+        }
+        plan->inputs[i] = add_dense(plan, id);
+        if (!tf2__plan_add_step(plan, TF2__STEP_COPY, tensor->name, &plan->inputs[i], 1, id))
+            return tf2__fail_memory(error, sizeof(struct tf2__step), "a step");
+    }
+    return TF2_OK;
+}
+
+static enum tf2_status plan_outputs(struct tf2__plan *plan, struct tf2_error *error)
+{
+    const struct tf2_graph *graph = plan->graph;
+    for (uint32_t i = 0; i < graph->n_outputs; i++) {
+        uint32_t id = graph->outputs[i].tensor;
+        plan->outputs[i] = id;
+        if (plan->tensors[id].data)
+            continue;
+        /* Always a tensor of its own: the internal one may be a view, have a halo, or be read after being
+         * overwritten. layout.c merges the two where that is safe. */
+        plan->outputs[i] = add_dense(plan, id);
+        if (!tf2__plan_add_step(plan, TF2__STEP_COPY, graph->outputs[i].name, &id, 1, plan->outputs[i]))
+            return tf2__fail_memory(error, sizeof(struct tf2__step), "a step");
+    }
+    return TF2_OK;
+}
+
+/* Operators that only rearrange: the device sees a copy. */
+static bool is_copy(enum tf2_op op)
+{
+    return op == TF2_OP_IDENTITY || op == TF2_OP_DROPOUT || op == TF2_OP_FLATTEN || op == TF2_OP_RESHAPE ||
+           op == TF2_OP_SQUEEZE || op == TF2_OP_UNSQUEEZE;
+}
+
+static enum tf2_status plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_error *error)
+{
+    for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
+        const struct tf2__node *node = &plan->graph->nodes[i];
+        enum tf2__step_kind kind = is_copy(node->op->id) ? TF2__STEP_COPY : TF2__STEP_NODE;
+        struct tf2__step *step = tf2__plan_add_step(plan, kind, node->name, node->in, node->n_in, node->out);
+        if (!step)
+            return tf2__fail_memory(error, sizeof(*step), "a step");
+        step->node = node;
+        step->macs = tf2__node_macs(node, shapes);
+        plan->macs += step->macs;
+    }
+    return TF2_OK;
+}
+
+static enum tf2_status init_tensors(
+    struct tf2__plan *plan, const struct tf2_shape *input_shapes, struct tf2_error *error)
+{
+    const struct tf2_graph *graph = plan->graph;
+    struct tf2_shape *shapes = tf2__arena_alloc(&plan->arena, graph->n_tensors, sizeof(*shapes));
+    plan->cap_tensors = graph->n_tensors + graph->n_inputs + graph->n_outputs;
+    plan->tensors = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*plan->tensors));
+    plan->inputs = tf2__arena_alloc(&plan->arena, graph->n_inputs, sizeof(*plan->inputs));
+    plan->outputs = tf2__arena_alloc(&plan->arena, graph->n_outputs, sizeof(*plan->outputs));
+    plan->fill_once = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*plan->fill_once));
+    if (!shapes || !plan->tensors || !plan->inputs || !plan->outputs || !plan->fill_once)
+        return tf2__fail_memory(error, plan->cap_tensors * sizeof(*plan->tensors), "a plan");
+    TF2__TRY(tf2__graph_infer(graph, input_shapes, shapes, error));
+    for (uint32_t i = 0; i < graph->n_tensors; i++)
+        plan->tensors[i] = (struct tf2__plan_tensor){
+            .name = graph->tensors[i].name, .shape = shapes[i], .data = graph->tensors[i].data, .root = i};
+    for (uint32_t i = 0; i < graph->n_tensors; i++) {
+        int64_t stride = 1;
+        for (uint32_t d = shapes[i].n_dims; plan->tensors[i].data && d-- > 0; stride *= shapes[i].dim[d])
+            plan->tensors[i].stride[d] = stride;
+    }
+    plan->n_tensors = graph->n_tensors;
+    TF2__TRY(plan_inputs(plan, error));
+    TF2__TRY(plan_nodes(plan, shapes, error));
+    return plan_outputs(plan, error);
+}
+
+enum tf2_status tf2__plan_create(
+    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, struct tf2__device *device,
+    struct tf2__plan **out, struct tf2_error *error)
+{
+    struct tf2__plan *plan = tf2__calloc(&device->env, 1, sizeof(*plan));
+    if (!plan)
+        return tf2__fail_memory(error, sizeof(*plan), "a plan");
+    tf2__arena_init(&plan->arena, &device->env);
+    plan->graph = graph;
+    plan->policy = device->policy;
+
+    enum tf2_status status = init_tensors(plan, input_shapes, error);
+    if (status == TF2_OK)
+        status = tf2__plan_layout(plan, error);
+    if (status == TF2_OK)
+        status = device->ops->choose(device, plan, error);
+    if (status == TF2_OK)
+        status = tf2__plan_place(plan, error);
+    if (status != TF2_OK) {
+        tf2__plan_destroy(&plan);
+        return status;
+    }
+    *out = plan;
+    return TF2_OK;
+}
+
+void tf2__plan_destroy(struct tf2__plan **plan)
+{
+    if (!plan || !*plan)
+        return;
+    struct tf2_env env = (*plan)->arena.env;
+    tf2__arena_finish(&(*plan)->arena);
+    tf2__free(&env, *plan);
+    *plan = NULL;
+}
+
+int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor)
+{
+    const struct tf2__plan_tensor *t = &plan->tensors[tensor];
+    return plan->tensors[t->root].arena_offset + t->offset;
+}

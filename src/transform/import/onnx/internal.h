@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h: what the files of the ONNX importer share.
+ *
+ *     bytes ─ protobuf-c ─▶ ModelProto ─ names (onnx_names.c) ─▶ values, needed nodes in order
+ *           ─ each node (onnx.c): row of the operator table (onnx_table.c)
+ *                 ├─ all inputs known: folded (onnx_fold*.c), nothing goes into the graph
+ *                 └─ else: converted (onnx_ops_*.c) to one or more nodes of the graph
+ *
+ * A value is what an ONNX name stands for: a tensor of the graph, or a constant. Shapes are known at import, so
+ * what a network computes from shapes (Shape, Gather, Concat, ... Reshape) is constant here. To find out what of
+ * it depends on the batch or on the size of the input, every shape and every such constant is computed several
+ * times, once per lane: for the input shapes as they are, for another batch, and for other spatial extents. What
+ * comes out the same in two lanes does not depend on what differs between them. A lane is dropped where the
+ * network cannot take its shapes (a fully connected layer behind a free-size map, say).
+ */
+#ifndef TF2__IMPORT_ONNX_INTERNAL_H
+#define TF2__IMPORT_ONNX_INTERNAL_H
+
+#include "transform/import/import.h"
+#include "transform/import/onnx/onnx.pb-c.h"
+
+#define TF2__ONNX_MIN_OPSET 7
+#define TF2__ONNX_MAX_OPSET 21
+
+/* Lists in attributes and inputs (axes, pads, ...) are at most two numbers per dimension. */
+#define TF2__ONNX_MAX_LIST (2 * TF2_MAX_DIMS)
+
+enum {
+    TF2__ONNX_LANE_FILE = 0,  /* the input shapes of the import; always valid */
+    TF2__ONNX_LANE_BATCH = 1, /* another batch */
+    TF2__ONNX_LANE_SIZE = 2,  /* other spatial extents */
+    TF2__ONNX_LANES = 3,
+    TF2__ONNX_ALL_LANES = (1 << TF2__ONNX_LANES) - 1,
+};
+
+/* TensorProto.DataType, as far as it is read. */
+enum {
+    TF2__ONNX_FLOAT = 1,
+    TF2__ONNX_UINT8 = 2,
+    TF2__ONNX_INT8 = 3,
+    TF2__ONNX_UINT16 = 4,
+    TF2__ONNX_INT16 = 5,
+    TF2__ONNX_INT32 = 6,
+    TF2__ONNX_INT64 = 7,
+    TF2__ONNX_BOOL = 9,
+    TF2__ONNX_FLOAT16 = 10,
+    TF2__ONNX_DOUBLE = 11,
+    TF2__ONNX_UINT32 = 12,
+    TF2__ONNX_UINT64 = 13,
+    TF2__ONNX_BFLOAT16 = 16,
+};
+
+/* Known numbers. All float types are kept as float, all integer types and bool as int64_t. Unlike a tensor of the
+ * graph an array may be empty (an extent of 0). */
+struct tf2__onnx_array {
+    int32_t type; /* TF2__ONNX_FLOAT and so on: what the file calls it */
+    struct tf2_shape shape;
+    int64_t count;
+    const void *data; /* NULL where only the shape is known */
+    bool in_graph;    /* the data lies in the graph's arena */
+};
+
+/* A constant in all lanes. */
+struct tf2__onnx_const {
+    uint32_t lanes; /* bit l: array[l] is valid */
+    bool same;      /* all valid lanes share one array */
+    struct tf2__onnx_array array[TF2__ONNX_LANES];
+};
+
+enum tf2__onnx_state {
+    TF2__ONNX_UNSEEN = 0, /* not computed yet */
+    TF2__ONNX_POISON = 1, /* could not be computed, the reason is in the report */
+    TF2__ONNX_TENSOR = 2, /* computed at run time */
+    TF2__ONNX_CONST = 3,  /* known now */
+};
+
+#define TF2__ONNX_NO_NODE UINT32_MAX
+
+struct tf2__onnx_value {
+    const char *name;
+    enum tf2__onnx_state state;
+    uint32_t node;   /* which node computes it; TF2__ONNX_NO_NODE */
+    uint32_t n_uses; /* readers among the needed nodes, and network outputs */
+    bool is_output;  /* of the network */
+    const Tf2__Onnx__TensorProto *initializer;
+    const Tf2__Onnx__ValueInfoProto *input;
+    tf2_tensor_id tensor;             /* of a tensor, and of a constant that a node of the graph reads */
+    struct tf2__onnx_const *constant; /* in the importer's arena */
+};
+
+struct tf2__onnx_op;
+
+struct tf2__onnx_node {
+    const Tf2__Onnx__NodeProto *proto;
+    const struct tf2__onnx_op *op; /* NULL: not supported */
+    const char *label;             /* name for messages */
+    bool needed;
+    bool refused; /* the report says why */
+};
+
+/* Shapes of a graph tensor in the lanes other than the first. */
+struct tf2__onnx_lane_shapes {
+    uint32_t lanes; /* bit l; bit 0 is always set */
+    struct tf2_shape shape[TF2__ONNX_LANES]; /* [0] is the graph's own */
+};
+
+/* One import. Everything it owns lies in `arena` or is freed by tf2__onnx_finish. */
+struct tf2__onnx {
+    const struct tf2__source *source;
+    const struct tf2_import_options *options;
+    struct tf2_graph *graph;
+    struct tf2_env env;
+    struct tf2__arena arena;
+    Tf2__Onnx__ModelProto *model;
+    int64_t opset;
+    struct tf2__strmap names; /* ONNX name → index in values */
+    struct tf2__onnx_value *values;
+    uint32_t n_values;
+    struct tf2__onnx_node *nodes; /* as in the file */
+    uint32_t n_nodes;
+    uint32_t *order; /* the needed nodes, producers first */
+    uint32_t n_order;
+    uint32_t *outputs; /* the values that become the network's outputs */
+    uint32_t n_outputs;
+    struct tf2__onnx_lane_shapes *lane_shapes; /* by tensor id */
+    uint32_t cap_lane_shapes;
+    uint32_t serial;        /* for names made up here */
+    uint64_t budget_bytes;  /* what folding may still touch, see tf2__onnx_charge */
+    bool batch_fixed;       /* every input's batch is a number in the file */
+    bool warned_batch;
+    struct tf2__report report;
+};
+
+/* ---- onnx_names.c: which nodes, in which order ---- */
+
+/* Fills values, nodes, outputs, order; problems of single nodes go into the report. */
+enum tf2_status tf2__onnx_resolve(struct tf2__onnx *onnx, struct tf2_error *error);
+/* NULL: nothing has this name. */
+struct tf2__onnx_value *tf2__onnx_find(const struct tf2__onnx *onnx, const char *name);
+
+/* ---- onnx_input.c ---- */
+
+/* Adds the inputs that the needed nodes read. */
+enum tf2_status tf2__onnx_add_inputs(struct tf2__onnx *onnx, struct tf2_error *error);
+
+/* ---- onnx_tensor.c ---- */
+
+/* Reads a tensor's data; `what` names it in messages. The array may point into `proto`. */
+enum tf2_status tf2__onnx_read_tensor(
+    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what, struct tf2__onnx_array *array,
+    struct tf2_error *error);
+bool tf2__onnx_is_float(int32_t type);
+const char *tf2__onnx_type_name(int32_t type);
+
+/* ---- onnx_value.c: values of a node's inputs and outputs, and the way into the graph ---- */
+
+/* Counts work and memory that grow faster than the file; fails when a (hostile) file asks for too much. */
+enum tf2_status tf2__onnx_charge(struct tf2__onnx *onnx, uint64_t bytes, struct tf2_error *error);
+/* Memory for `count` numbers, charged. in_graph: from the graph's arena, for data that becomes a constant there. */
+enum tf2_status tf2__onnx_alloc(
+    struct tf2__onnx *onnx, int64_t count, size_t size_bytes, bool in_graph, void **data, struct tf2_error *error);
+
+/* Room for the shapes of a new tensor in all lanes; only the first is filled in. */
+enum tf2_status
+tf2__onnx_reserve_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, struct tf2_error *error);
+
+/* Reads the initializers among a node's inputs. One that cannot be read is poison from then on. */
+enum tf2_status tf2__onnx_load_inputs(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+/* Input i, NULL when left out. Its state is TENSOR or CONST. */
+struct tf2__onnx_value *
+tf2__onnx_in(const struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i);
+/* Whether output i has a name that somebody reads. */
+bool tf2__onnx_out_used(const struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i);
+/* Input i as a tensor of the graph; a constant is put there. Fails when left out or not of a float type. */
+enum tf2_status tf2__onnx_data(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, tf2_tensor_id *id,
+    struct tf2_error *error);
+/* Input i, which has to be known at import; NULL when left out (allowed). */
+enum tf2_status tf2__onnx_known(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, const struct tf2__onnx_const **known,
+    struct tf2_error *error);
+/* The same when its numbers must not depend on the input's shape; NULL when left out. */
+enum tf2_status tf2__onnx_fixed(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, const struct tf2__onnx_array **fixed,
+    struct tf2_error *error);
+/* The same as float constant; required. */
+enum tf2_status tf2__onnx_known_floats(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, const struct tf2__onnx_array **known,
+    struct tf2_error *error);
+/* A single number as double; NULL arrays leave *number alone. */
+enum tf2_status tf2__onnx_number(
+    const struct tf2__onnx_array *array, const char *what, double *number, struct tf2_error *error);
+
+/* The shape of a tensor in a lane; NULL when the lane is not valid there. */
+const struct tf2_shape *tf2__onnx_shape(const struct tf2__onnx *onnx, tf2_tensor_id id, int lane);
+/* Whether dimension d of a tensor differs between lanes. */
+bool tf2__onnx_dim_varies(const struct tf2__onnx *onnx, tf2_tensor_id id, uint32_t d);
+/* What follows from here on is not what ONNX means for the shapes of this lane. */
+void tf2__onnx_drop_lane(struct tf2__onnx *onnx, tf2_tensor_id id, int lane);
+
+/* Adds a node of the graph whose result is output i of the ONNX node. */
+enum tf2_status tf2__onnx_emit(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, enum tf2_op op, const void *attr,
+    const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *id, struct tf2_error *error);
+/* Adds a node whose result is only needed by further nodes of the same ONNX node. */
+enum tf2_status tf2__onnx_emit_part(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, enum tf2_op op,
+    const void *attr, const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *id, struct tf2_error *error);
+/* Adds a constant made up for a node. `data` comes from tf2__onnx_alloc(in_graph). */
+enum tf2_status tf2__onnx_emit_constant(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, const struct tf2_shape *shape,
+    const float *data, tf2_tensor_id *id, struct tf2_error *error);
+/* Output i is the same as the tensor or constant of input k: no node, unless it is a network output. */
+enum tf2_status tf2__onnx_pass(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, size_t k, struct tf2_error *error);
+
+/* ---- onnx_attr.c ---- */
+
+/* Checks names and types of a node's attributes against the row's list. The first problem is told. */
+enum tf2_status tf2__onnx_check_attrs(const struct tf2__onnx_node *node, struct tf2_error *error);
+const Tf2__Onnx__AttributeProto *tf2__onnx_attr(const struct tf2__onnx_node *node, const char *name);
+int64_t tf2__onnx_attr_int(const struct tf2__onnx_node *node, const char *name, int64_t otherwise);
+float tf2__onnx_attr_float(const struct tf2__onnx_node *node, const char *name, float otherwise);
+const char *tf2__onnx_attr_string(const struct tf2__onnx_node *node, const char *name, const char *otherwise);
+
+/* A short list of integers. */
+struct tf2__onnx_list {
+    bool given;
+    size_t n;
+    int64_t v[TF2__ONNX_MAX_LIST];
+};
+
+enum tf2_status tf2__onnx_attr_list(
+    const struct tf2__onnx_node *node, const char *name, struct tf2__onnx_list *list, struct tf2_error *error);
+/* From an input (NULL: left out), or, as in older opsets, from the attribute `name`. */
+enum tf2_status tf2__onnx_list(
+    const struct tf2__onnx_node *node, const char *name, const struct tf2__onnx_array *input,
+    struct tf2__onnx_list *list, struct tf2_error *error);
+/* A number among `n_names` words; fails when the attribute is none of them. */
+enum tf2_status tf2__onnx_attr_word(
+    const struct tf2__onnx_node *node, const char *name, const char *const *words, size_t n_words, int *index,
+    struct tf2_error *error);
+/* An axis in 0 .. n_dims - 1 (or n_dims with `or_end`); negative ones count from the end. */
+enum tf2_status
+tf2__onnx_axis(int64_t axis, uint32_t n_dims, bool or_end, uint32_t *result, struct tf2_error *error);
+/* A set of distinct axes as bits. */
+enum tf2_status tf2__onnx_axes(
+    const struct tf2__onnx_list *list, uint32_t n_dims, uint32_t *mask, struct tf2_error *error);
+/* A number that fits an int32_t attribute of the graph. */
+enum tf2_status tf2__onnx_int32(int64_t value, const char *what, int32_t *result, struct tf2_error *error);
+
+/* ---- onnx_fold.c: computing with known numbers ---- */
+
+/* What a folding function sees: one node in one lane. */
+struct tf2__onnx_fold {
+    struct tf2__onnx *onnx;
+    const struct tf2__onnx_node *node;
+    const struct tf2__onnx_array *in[TF2_MAX_NODE_INPUTS]; /* NULL: left out */
+    size_t n_in;
+    struct tf2__onnx_array out[TF2_MAX_NODE_INPUTS];
+    size_t n_out;
+};
+
+typedef enum tf2_status (*tf2__onnx_fold_fn)(struct tf2__onnx_fold *fold, struct tf2_error *error);
+
+/* True when the node can be computed now. */
+bool tf2__onnx_can_fold(const struct tf2__onnx *onnx, const struct tf2__onnx_node *node);
+enum tf2_status tf2__onnx_fold_node(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+/* Gives out[i] a type, a shape and room for its data. */
+enum tf2_status tf2__onnx_fold_out(
+    struct tf2__onnx_fold *fold, size_t i, int32_t type, const struct tf2_shape *shape, void **data,
+    struct tf2_error *error);
+/* out[i]: the numbers of `in` from element `first` on with the given strides. */
+enum tf2_status tf2__onnx_fold_strided(
+    struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first, const int64_t *stride,
+    const struct tf2_shape *shape, struct tf2_error *error);
+/* Like tf2_shape_count, but 0 is a valid count; -1 when too large or negative. */
+int64_t tf2__onnx_count(const struct tf2_shape *shape);
+void tf2__onnx_strides(const struct tf2_shape *shape, int64_t *stride);
+/* NumPy's broadcasting of two shapes. */
+bool tf2__onnx_broadcast(const struct tf2_shape *a, const struct tf2_shape *b, struct tf2_shape *out);
+
+/* What a Slice says for an input of this shape; arrays: starts, ends, axes, steps (NULL: left out). Absent
+ * dimensions take all. */
+enum tf2_status tf2__onnx_parse_slice(
+    const struct tf2__onnx_node *node, const struct tf2__onnx_array *const *arrays, uint32_t n_dims,
+    struct tf2_slice_attr *slice, struct tf2_error *error);
+/* The extents of a Split's parts, for an axis of `extent`. */
+enum tf2_status tf2__onnx_parse_split(
+    const struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2__onnx_array *sizes,
+    int64_t extent, size_t i, int64_t *begin, int64_t *length, struct tf2_error *error);
+/* The dimensions a Reshape wants: 0 copies, -1 takes the rest. */
+enum tf2_status tf2__onnx_parse_reshape(
+    const struct tf2__onnx_node *node, const struct tf2__onnx_array *array, struct tf2_reshape_attr *reshape,
+    struct tf2_error *error);
+
+/* ---- onnx_table.c ---- */
+
+typedef enum tf2_status (*tf2__onnx_convert_fn)(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+
+struct tf2__onnx_op {
+    const char *name;
+    int8_t since;   /* first opset that has it (1: all we read) */
+    int8_t until;   /* last one, 0: still there */
+    int8_t min_in;  /* inputs that may not be left out */
+    int8_t max_in;  /* -1: any number */
+    int8_t max_out; /* outputs that may be used, -1: any number */
+    bool shape_only; /* folding needs the inputs' shapes, not their data */
+    const char *attrs; /* "name:type ..."; f float, x float or infinite, i, s, t, F I S lists */
+    tf2__onnx_fold_fn fold;       /* NULL: never folded */
+    tf2__onnx_convert_fn convert; /* NULL: only for known numbers */
+};
+
+/* NULL for an operator that is not supported. */
+const struct tf2__onnx_op *tf2__onnx_op_find(const char *name);
+/* Row i of the table, NULL behind the last. */
+const struct tf2__onnx_op *tf2__onnx_op_at(size_t i);
+
+#define TF2__ONNX_CONVERTERS(X)                                                                              \
+    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(dropout) X(expand)    \
+    X(flatten) X(gather) X(gemm) X(global_pool) X(identity) X(lrn) X(matmul) X(max_pool) X(pad) X(pow)       \
+    X(prelu) X(reduce) X(reshape) X(resize) X(slice) X(softmax) X(split) X(squeeze) X(transpose)             \
+    X(unsqueeze) X(upsample) X(variadic)
+#define TF2__ONNX_FOLDERS(X)                                                                                 \
+    X(binary) X(cast) X(concat) X(constant) X(constant_of_shape) X(expand) X(flatten) X(gather) X(identity)  \
+    X(range) X(reduce) X(reshape) X(shape) X(size) X(slice) X(split) X(squeeze) X(tile) X(transpose)         \
+    X(unary) X(unsqueeze) X(variadic) X(where)
+#define TF2__ONNX_DECLARE(name)                                                                              \
+    enum tf2_status tf2__onnx_convert_##name(                                                                \
+        struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+TF2__ONNX_CONVERTERS(TF2__ONNX_DECLARE)
+#undef TF2__ONNX_DECLARE
+#define TF2__ONNX_DECLARE(name)                                                                              \
+    enum tf2_status tf2__onnx_fold_##name(struct tf2__onnx_fold *fold, struct tf2_error *error);
+TF2__ONNX_FOLDERS(TF2__ONNX_DECLARE)
+#undef TF2__ONNX_DECLARE
+
+#endif

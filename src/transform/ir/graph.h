@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph.h: the network as a list of nodes in order of computation.
+ *
+ * Invariants (tf2__graph_verify checks them): a node's inputs are graph inputs, constants or outputs of earlier
+ * nodes; every tensor has at most one producer; shapes are what the operators infer. Nodes have one output.
+ * Everything lives in the graph's arena and goes with the graph.
+ */
+#ifndef TF2__IR_GRAPH_H
+#define TF2__IR_GRAPH_H
+
+#include <tf2/graph.h>
+
+#include "common/arena.h"
+#include "common/strmap.h"
+#include "transform/ir/op.h"
+
+#define TF2__NO_NODE UINT32_MAX
+
+struct tf2__tensor {
+    const char *name;
+    enum tf2_dtype dtype;
+    struct tf2_shape shape;
+    const void *data;  /* constants: dense, row-major; else NULL */
+    uint32_t producer; /* the node that computes it, TF2__NO_NODE for inputs and constants */
+    bool is_input;     /* filled at every run */
+};
+
+struct tf2__node {
+    const char *name;
+    const struct tf2__op *op;
+    void *attr;
+    uint32_t n_in;
+    tf2_tensor_id *in; /* TF2_NO_TENSOR: left out */
+    tf2_tensor_id out;
+    struct tf2_activation activation; /* applied to the result; kind NONE until the fuse pass */
+    bool dead;                        /* set by passes, removed by tf2__graph_compact */
+};
+
+struct tf2__graph_output {
+    const char *name;
+    tf2_tensor_id tensor;
+};
+
+struct tf2_graph {
+    struct tf2__arena arena; /* arena.env is the graph's environment */
+    struct tf2__strmap names; /* every tensor name → id */
+    struct tf2__strmap output_names;
+    struct tf2__tensor *tensors;
+    struct tf2__node *nodes;
+    tf2_tensor_id *inputs;
+    struct tf2__graph_output *outputs;
+    uint32_t n_tensors, n_nodes, n_inputs, n_outputs;
+    uint32_t cap_tensors, cap_nodes, cap_inputs, cap_outputs;
+    size_t budget_bytes; /* constants that passes may still make, see tf2__rewrite_spend */
+};
+
+/* A constant whose data already lies in the graph's arena (or outlives the graph): it is not copied. */
+enum tf2_status tf2__graph_adopt_constant(
+    struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
+    const void *data, tf2_tensor_id *tensor, struct tf2_error *error);
+
+/* TF2_NO_TENSOR when no tensor has this name. */
+tf2_tensor_id tf2__graph_find(const struct tf2_graph *graph, const char *name);
+
+/* Constant data as floats, or NULL when `tensor` is TF2_NO_TENSOR or no float constant. */
+const float *tf2__graph_constant_f32(const struct tf2_graph *graph, tf2_tensor_id tensor);
+
+/* How many nodes and graph outputs read `tensor`. Linear in the graph's size. */
+uint32_t tf2__graph_count_uses(const struct tf2_graph *graph, tf2_tensor_id tensor);
+
+/* Lets every reader of `from`, graph outputs too, read `to` instead. */
+void tf2__graph_replace_uses(struct tf2_graph *graph, tf2_tensor_id from, tf2_tensor_id to);
+
+/* Removes the nodes marked dead. Tensor ids stay valid. */
+void tf2__graph_compact(struct tf2_graph *graph);
+
+/*
+ * Puts the nodes in order of computation again, after some were appended for earlier ones to read or were given
+ * inputs that are computed later. Nodes stay where they are as far as possible; dead ones are removed. Linear.
+ * TF2_ERR_INTERNAL for a cycle.
+ */
+enum tf2_status tf2__graph_sort(struct tf2_graph *graph, struct tf2_error *error);
+
+/*
+ * Infers all shapes for other input shapes (one per graph input) without touching the graph: shapes[n_tensors]
+ * gets them. Fails where a node cannot take them.
+ */
+enum tf2_status tf2__graph_infer(
+    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, struct tf2_shape *shapes,
+    struct tf2_error *error);
+
+/* Checks the invariants; TF2_ERR_GRAPH. */
+enum tf2_status tf2__graph_verify(const struct tf2_graph *graph, struct tf2_error *error);
+
+/* Multiply-accumulates of a node with the given shapes (tensor id → shape). */
+int64_t tf2__node_macs(const struct tf2__node *node, const struct tf2_shape *shapes);
+
+#endif

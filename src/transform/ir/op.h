@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * op.h: what the library knows of an operator. One const struct per operator, each in a file of its own under
+ * src/transform/op; tf2__op_find gives them by number.
+ *
+ * All functions are pure: they may be called from any thread, allocate nothing and keep nothing.
+ */
+#ifndef TF2__IR_OP_H
+#define TF2__IR_OP_H
+
+#include <tf2/op.h>
+
+#include "common/base.h"
+
+/*
+ * A tensor in memory: any layout that strides can say. Strides are in elements, one per dimension, and may be 0
+ * (broadcast) or negative.
+ */
+struct tf2__view {
+    void *data; /* the element at index 0, 0, ...; NULL: an optional input that is left out */
+    enum tf2_dtype dtype;
+    struct tf2_shape shape;
+    int64_t stride[TF2_MAX_DIMS];
+};
+
+/* Makes a view of dense row-major data. */
+static inline void tf2__view_dense(
+    struct tf2__view *view, const void *data, enum tf2_dtype dtype, const struct tf2_shape *shape)
+{
+    int64_t stride = 1;
+    view->data = (void *)(uintptr_t)data;
+    view->dtype = dtype;
+    view->shape = *shape;
+    for (uint32_t d = shape->n_dims; d-- > 0;) {
+        view->stride[d] = stride;
+        stride *= shape->dim[d];
+    }
+}
+
+struct tf2__op {
+    enum tf2_op id;
+    const char *name;
+    size_t attr_bytes;
+    uint32_t min_inputs;
+    uint32_t max_inputs;
+    uint32_t constant_inputs; /* bit i: input i has to be a constant */
+
+    /*
+     * Checks attributes and input shapes (in[i] is NULL for an input that is left out) and infers the output's
+     * shape. Fails with TF2_ERR_SHAPE or TF2_ERR_VALUE; the message says what was wanted and found (the caller
+     * puts the node's name in front). Must stand any attribute values: they come from files.
+     */
+    enum tf2_status (*infer)(
+        const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
+        struct tf2_error *error);
+
+    /* Multiply-accumulates for one execution; NULL: none worth counting. Shapes are valid. */
+    int64_t (*macs)(
+        const void *attr, const struct tf2_shape *const *in, uint32_t n_in, const struct tf2_shape *out);
+
+    /*
+     * The definition of the operator: exact scalar C on any strides, sums in double precision, one rounding at
+     * the end. in[i].data is NULL for an input that is left out. Shapes are valid. The host device and constant
+     * folding run this.
+     */
+    void (*eval)(
+        const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out);
+};
+
+/*
+ * Walks over all indices of a shape, the last dimension fastest:
+ *     for (tf2__walk_start(&walk, &shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) ... walk.index[d] ...
+ */
+struct tf2__walk {
+    struct tf2_shape shape;
+    int64_t index[TF2_MAX_DIMS];
+    bool done;
+};
+
+static inline void tf2__walk_start(struct tf2__walk *walk, const struct tf2_shape *shape)
+{
+    memset(walk, 0, sizeof(*walk));
+    walk->shape = *shape;
+}
+
+static inline bool tf2__walk_more(const struct tf2__walk *walk)
+{
+    return !walk->done;
+}
+
+static inline void tf2__walk_next(struct tf2__walk *walk)
+{
+    uint32_t d = walk->shape.n_dims;
+    while (d-- > 0) {
+        if (++walk->index[d] < walk->shape.dim[d])
+            return;
+        walk->index[d] = 0;
+    }
+    walk->done = true;
+}
+
+/* The walk's element in a float view of the same rank. */
+static inline float *tf2__walk_at(const struct tf2__walk *walk, const struct tf2__view *view)
+{
+    int64_t offset = 0;
+    for (uint32_t d = 0; d < walk->shape.n_dims; d++)
+        offset += walk->index[d] * view->stride[d];
+    return (float *)view->data + offset;
+}
+
+/* NULL for a number that is none. */
+const struct tf2__op *tf2__op_find(enum tf2_op id);
+
+/* Applies a fused activation to every element, in place. */
+void tf2__activation_apply(const struct tf2_activation *activation, const struct tf2__view *view);
+/* The activation of one number, the definition for all devices. */
+double tf2__activation_value(const struct tf2_activation *activation, double x);
+
+#endif

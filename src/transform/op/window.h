@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * window.h: sliding windows resolved to numbers: defaults filled in, padding and output extents computed. Used by
+ * shape inference and by the kernels' planners, so that both agree.
+ */
+#ifndef TF2__OP_WINDOW_H
+#define TF2__OP_WINDOW_H
+
+#include "transform/ir/op.h"
+
+/* One spatial dimension of a window. */
+struct tf2__window_dim {
+    int64_t in, out;
+    int64_t kernel, stride, dilation;
+    int64_t pad_begin, pad_end;
+};
+
+/*
+ * Resolves `window` over the spatial dimensions of `in` ([N, C, spatial...], one to three of them). kernel: the
+ * kernel's extents (pools: window->kernel). dims[0 .. *n_spatial - 1]. TF2_ERR_SHAPE, TF2_ERR_VALUE for negative or
+ * absurd attributes and windows larger than the padded input; nothing overflows.
+ */
+enum tf2_status tf2__window_resolve(
+    const struct tf2_window *window, const int64_t *kernel, enum tf2_pool_rounding rounding,
+    const struct tf2_shape *in, struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error);
+
+/* The same for a pool: global pools and kernels taken from the attributes. */
+enum tf2_status tf2__pool_resolve(
+    const struct tf2_pool_attr *attr, const struct tf2_shape *in, struct tf2__window_dim *dims,
+    uint32_t *n_spatial, struct tf2_error *error);
+
+/* The same for a convolution with weights of the given shape. */
+enum tf2_status tf2__conv_resolve(
+    const struct tf2_conv_attr *attr, const struct tf2_shape *in, const struct tf2_shape *weights,
+    struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error);
+
+#endif

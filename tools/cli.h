@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h: what the programs have in common: messages, numbers and shapes in options, importing a model with
+ * its options, JSON files, a progress line.
+ *
+ * Exit status: 0 done, 1 it failed, 2 wrong usage. Errors are one line on stderr.
+ */
+#ifndef TF2_TOOLS_CLI_H
+#define TF2_TOOLS_CLI_H
+
+#include <getopt.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+#include <tf2/tf2.h>
+
+/* Each program defines its name. */
+extern const char cli_program[];
+
+/* Print "program: message" on stderr; control characters become '?'. Return 1. */
+int cli_fail(const char *format, ...) TF2_PRINTF(1, 2);
+/* The same with "; see --help", returns 2. */
+int cli_usage(const char *format, ...) TF2_PRINTF(1, 2);
+/* What getopt_long ('?' or ':', with opterr 0 and optstring starting with ':') did not like; returns 2. */
+int cli_bad_option(int found, char **argv);
+void cli_print_version(void);
+/* Flushes stdout: 0, or 1 after a message when it could not be written. */
+int cli_finish_stdout(void);
+
+/* Zeroed memory; ends the program (status 1) when there is none. */
+void *cli_alloc(size_t n, size_t size_bytes);
+char *cli_strdup(const char *text);
+
+/* Whole-text numbers within bounds; false after a usage message that names the option. */
+bool cli_parse_long(const char *option, const char *text, long minimum, long maximum, long *value);
+bool cli_parse_double(const char *option, const char *text, double minimum, double maximum, double *value);
+
+/* "path" or "-" for stdout; 0, or 1 after a message. Steals `root`. */
+int cli_write_json(json_t *root, const char *path);
+
+/* "1x3x227x227" as a JSON array. */
+json_t *cli_shape_json(const struct tf2_shape *shape);
+/* null for NaN and infinities, which JSON has not. */
+json_t *cli_real_json(double value);
+
+/* Rewrites one line on stderr when that is a terminal; does nothing otherwise. */
+void cli_progress(const char *format, ...) TF2_PRINTF(1, 2);
+void cli_progress_clear(void);
+
+/* A model and the options that say how to read it. Zero-initialize; finish frees what the options allocated.
+ */
+#define CLI_MAX_NAMED 64
+
+struct cli_model {
+    const char *path;
+    const char *weights_path; /* NULL: none */
+    struct tf2_import_options import;
+    struct tf2_named_shape shapes[CLI_MAX_NAMED];
+    const char *outputs[CLI_MAX_NAMED];
+    size_t n_means;
+};
+
+enum cli_model_option {
+    CLI_OPTION_INPUT = 1000,
+    CLI_OPTION_OUTPUT,
+    CLI_OPTION_MEAN,
+    CLI_OPTION_SCALE,
+    CLI_OPTION_CHANNELS,
+    CLI_OPTION_VERSION,
+    CLI_OPTION_FIRST_OWN, /* programs number their own long options from here */
+};
+
+/* Entries of a table of struct option; the last ends it. */
+/* clang-format off */
+#define CLI_MODEL_LONG_OPTIONS                                                                               \
+    {"input", required_argument, NULL, CLI_OPTION_INPUT},                                                    \
+    {"output", required_argument, NULL, CLI_OPTION_OUTPUT}
+#define CLI_PREPROCESS_LONG_OPTIONS                                                                          \
+    {"mean", required_argument, NULL, CLI_OPTION_MEAN},                                                      \
+    {"scale", required_argument, NULL, CLI_OPTION_SCALE},                                                    \
+    {"channels", required_argument, NULL, CLI_OPTION_CHANNELS}
+#define CLI_COMMON_LONG_OPTIONS                                                                              \
+    {"help", no_argument, NULL, 'h'},                                                                        \
+    {"version", no_argument, NULL, CLI_OPTION_VERSION},                                                      \
+    {NULL, 0, NULL, 0}
+/* clang-format on */
+
+#define CLI_MODEL_HELP                                                                                       \
+    "  --input NAME:SHAPE   shape of an input, such as data:1,3,227,227 (a lone SHAPE: the only input)\n"    \
+    "  --output NAME        take this tensor as output, not the file's outputs; may be repeated\n"
+
+#define CLI_PREPROCESS_HELP                                                                                  \
+    "  --mean M[,M,M]       subtracted from pixels, in the order of --channels\n"                            \
+    "  --scale S            pixels are multiplied by it after that (default 1)\n"                            \
+    "  --channels ORDER     rgb (default) or bgr: the order in the network's input\n"
+
+/* Takes an option of enum cli_model_option. True when `option` was one of them and good; false after a
+ * message. */
+bool cli_model_take(struct cli_model *model, int option, const char *value);
+/* Is this option of enum cli_model_option cli_model_take's? */
+bool cli_model_owns(int option);
+void cli_model_finish(struct cli_model *model);
+
+/*
+ * Imports. When the file has no weights and random_seed is not 0, they are made up from it, and *random (NULL
+ * allowed) is set.
+ */
+enum tf2_status cli_model_import(
+    struct cli_model *options, uint64_t random_seed, struct tf2_model **model, bool *random,
+    struct tf2_error *error);
+
+/*
+ * The batch of a session: what --batch said, or when it was not given (0) 1, except that shapes of --input
+ * are kept. Models with an input that has no batch axis (fewer than two dimensions) are left alone: 0.
+ */
+int64_t cli_batch(const struct cli_model *options, const struct tf2_model *model, long wanted);
+
+/* True for a path whose name ends in `extension` (".caffemodel"), in any case. */
+bool cli_has_extension(const char *path, const char *extension);
+
+#endif

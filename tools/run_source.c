@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_source.c: a file as input of the model: an image, or a .npy with one or more items.
+ */
+#include "run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool fail(struct tf2_error *error, const char *format, ...) TF2_PRINTF(2, 3);
+
+static bool fail(struct tf2_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    error->status = TF2_ERR_SHAPE;
+    vsnprintf(error->message, sizeof(error->message), format, args);
+    va_end(args);
+    return false;
+}
+
+static bool is_npy(const char *path)
+{
+    char magic[6] = {0};
+    FILE *file = fopen(path, "rb");
+    bool is = file && fread(magic, 1, sizeof(magic), file) == sizeof(magic) &&
+              memcmp(magic, "\x93NUMPY", sizeof(magic)) == 0;
+    if (file)
+        fclose(file);
+    return is || cli_has_extension(path, ".npy");
+}
+
+/* Items in an array for an input of this shape: [N, rest...] is N, [rest...] one; 0 when it does not fit. */
+static size_t count_items(const struct tf2_shape *array, const struct tf2_shape *input, bool whole)
+{
+    if (whole)
+        return tf2_shape_equal(array, input) ? 1 : 0;
+    uint32_t rest = input->n_dims - 1;
+    if (array->n_dims + 1 != input->n_dims && array->n_dims != input->n_dims)
+        return 0;
+    if (memcmp(array->dim + (array->n_dims - rest), input->dim + 1, rest * sizeof(input->dim[0])) != 0)
+        return 0;
+    return array->n_dims == rest ? 1 : (size_t)array->dim[0];
+}
+
+/* "Nx3x227x227" */
+static const char *wanted_shape(const struct tf2_shape *input, bool whole, char text[128])
+{
+    struct tf2_shape rest;
+    char rest_text[120];
+    if (whole)
+        return tf2_shape_format(input, text, 128);
+    rest.n_dims = input->n_dims - 1;
+    memcpy(rest.dim, input->dim + 1, rest.n_dims * sizeof(rest.dim[0]));
+    tf2_shape_format(&rest, rest_text, sizeof(rest_text));
+    snprintf(text, 128, "Nx%s", rest_text);
+    return text;
+}
+
+static size_t n_channels(const struct tf2_shape *input)
+{
+    return input->n_dims >= 2 ? (size_t)input->dim[1] : 1;
+}
+
+/* Means for three colours say nothing about other numbers of channels. Those kept with a model (n_means 0)
+ * are right. */
+static bool mean_fits(const struct run_task *task, size_t channels)
+{
+    const float *mean = task->info.preprocess.mean;
+    size_t n_means = task->options->model.n_means;
+    if (n_means == 0 && channels <= 4)
+        return true;
+    if (mean[0] == mean[1] && mean[1] == mean[2] && mean[2] == mean[3])
+        return true;
+    return channels == n_means;
+}
+
+size_t run_item_size(const struct run_task *task, size_t input)
+{
+    size_t n = (size_t)tf2_shape_count(&task->inputs[input].shape);
+    return task->whole ? n : n / (size_t)task->batch;
+}
+
+static bool load_npy(
+    struct run_source *source, const struct run_task *task, size_t input, const char *path,
+    struct tf2_error *error)
+{
+    const struct tf2_tensor_info *info = &task->inputs[input];
+    bool whole = task->whole;
+    char found[128], wanted[128];
+    if (tf2_npy_load(path, NULL, &source->array, error) != TF2_OK)
+        return false;
+    const struct tf2_array *array = &source->array;
+    if (array->dtype != TF2_DTYPE_F32 && array->dtype != TF2_DTYPE_U8)
+        return fail(
+            error, "%s: .npy of %s, wanted float32, or uint8 for pixels", path, tf2_dtype_name(array->dtype));
+    source->n_items = count_items(&array->shape, &info->shape, whole);
+    if (source->n_items == 0)
+        return fail(
+            error, "%s: shape %s does not fit input %s, wanted %s", path,
+            tf2_shape_format(&array->shape, found, sizeof(found)), info->name,
+            wanted_shape(&info->shape, whole, wanted));
+    if (array->dtype == TF2_DTYPE_U8 && !mean_fits(task, n_channels(&info->shape)))
+        return fail(
+            error, "%s: --mean has numbers for %zu channels, input %s has %zu", path,
+            task->options->model.n_means, info->name, n_channels(&info->shape));
+    return true;
+}
+
+static bool load_image(
+    struct run_source *source, const struct run_task *task, size_t input, const char *path,
+    struct tf2_error *error)
+{
+    const struct tf2_tensor_info *info = &task->inputs[input];
+    const struct tf2_shape *shape = &info->shape;
+    struct tf2_image image, resized;
+    char text[128];
+    if (shape->n_dims != 4 || (shape->dim[1] != 1 && shape->dim[1] != 3) ||
+        (task->whole && shape->dim[0] != 1))
+        return fail(
+            error, "%s: an image cannot be input %s of shape %s, wanted Nx3xHxW or Nx1xHxW, or a .npy", path,
+            info->name, tf2_shape_format(shape, text, sizeof(text)));
+    if (!mean_fits(task, (size_t)shape->dim[1]))
+        return fail(
+            error, "%s: --mean has numbers for %zu channels, input %s has %lld", path,
+            task->options->model.n_means, info->name, (long long)shape->dim[1]);
+    if (tf2_image_load(path, (int32_t)shape->dim[1], NULL, &image, error) != TF2_OK)
+        return false;
+    enum tf2_status status = tf2_image_resize(
+        &image, (int32_t)shape->dim[3], (int32_t)shape->dim[2], task->options->fit, &resized, error);
+    tf2_image_finish(&image);
+    if (status != TF2_OK)
+        return false;
+    source->tensor = cli_alloc((size_t)(shape->dim[1] * shape->dim[2] * shape->dim[3]), sizeof(float));
+    tf2_image_to_tensor(&resized, &task->info.preprocess, source->tensor);
+    source->n_items = 1;
+    tf2_image_finish(&resized);
+    return true;
+}
+
+bool run_source_load(
+    struct run_source *source, const struct run_task *task, size_t input, const char *path,
+    struct tf2_error *error)
+{
+    memset(source, 0, sizeof(*source));
+    return is_npy(path) ? load_npy(source, task, input, path, error)
+                        : load_image(source, task, input, path, error);
+}
+
+/* Pixels of an array, channels in the array's order. */
+static void preprocess_item(
+    const uint8_t *pixels, size_t n_values, size_t channels, const struct tf2_preprocess *preprocess,
+    float *values)
+{
+    float scale = preprocess->scale == 0 ? 1 : preprocess->scale;
+    size_t n = n_values / channels;
+    for (size_t c = 0; c < channels; c++) {
+        float mean = preprocess->mean[c < 4 ? c : 0];
+        for (size_t i = 0; i < n; i++)
+            values[c * n + i] = (pixels[c * n + i] - mean) * scale;
+    }
+}
+
+void run_source_write(
+    const struct run_source *source, const struct run_task *task, size_t input, size_t item, float *values)
+{
+    const struct tf2_shape *shape = &task->inputs[input].shape;
+    size_t n = run_item_size(task, input);
+    if (source->tensor)
+        memcpy(values, source->tensor + item * n, n * sizeof(float));
+    else if (source->array.dtype == TF2_DTYPE_F32)
+        memcpy(values, (const float *)source->array.data + item * n, n * sizeof(float));
+    else
+        preprocess_item(
+            (const uint8_t *)source->array.data + item * n, n, n_channels(shape), &task->info.preprocess,
+            values);
+}
+
+void run_source_finish(struct run_source *source)
+{
+    tf2_array_finish(&source->array);
+    free(source->tensor);
+    memset(source, 0, sizeof(*source));
+}

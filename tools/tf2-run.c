@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tf2-run.c: runs a model on images and arrays, and tells the best classes or a summary of its outputs.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char cli_program[] = "tf2-run";
+
+static const char help[] =
+    "Usage: tf2-run [OPTION]... MODEL [WEIGHTS.caffemodel] INPUT...\n"
+    "Runs a network on each INPUT and prints the best classes, or a summary of the outputs.\n"
+    "\n"
+    "MODEL is a Caffe .prototxt with its .caffemodel, or an .onnx file. INPUT is an image (JPEG, PNG,\n"
+    "BMP, PPM, PGM), a NumPy .npy file, or a directory of these (sorted by name). A .npy of N items on\n"
+    "the batch axis runs as N images; float32 goes in as it is, uint8 is preprocessed like an image. A\n"
+    "model with several inputs takes NAME=FILE for each.\n"
+    "\n"
+    "The model:\n" CLI_MODEL_HELP "\n"
+    "Images:\n" CLI_PREPROCESS_HELP
+    "  --crop               cut the middle out, to keep the aspect ratio (default: stretch)\n"
+    "\n"
+    "Results:\n"
+    "  --labels FILE        names of the classes, one a line\n"
+    "  --top N              how many classes are told (default 5)\n"
+    "  --npy-out DIR        write outputs as DIR/INPUTNAME.OUTPUTNAME.npy: the input file's name without\n"
+    "                       directory and extension; all items of a .npy input in one file\n"
+    "  --json FILE          write results as JSON; - writes them to standard output, instead of text\n"
+    "\n"
+    "Running:\n"
+    "  --devices SPEC       all (default), a number of devices, cl:I or host; they share the files\n"
+    "  --placement P        replicate (default): each image on one device\n"
+    "  --batch N            images at a time (default 1, or as --input says)\n"
+    "\n"
+    "  -h, --help           this text\n"
+    "      --version        the version\n"
+    "\n"
+    "Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
+
+enum {
+    OPTION_LABELS = CLI_OPTION_FIRST_OWN,
+    OPTION_TOP,
+    OPTION_NPY_OUT,
+    OPTION_JSON,
+    OPTION_DEVICES,
+    OPTION_PLACEMENT,
+    OPTION_BATCH,
+    OPTION_CROP,
+};
+
+static const struct option long_options[] = {
+    CLI_MODEL_LONG_OPTIONS,
+    CLI_PREPROCESS_LONG_OPTIONS,
+    {"labels", required_argument, NULL, OPTION_LABELS},
+    {"top", required_argument, NULL, OPTION_TOP},
+    {"npy-out", required_argument, NULL, OPTION_NPY_OUT},
+    {"json", required_argument, NULL, OPTION_JSON},
+    {"devices", required_argument, NULL, OPTION_DEVICES},
+    {"placement", required_argument, NULL, OPTION_PLACEMENT},
+    {"batch", required_argument, NULL, OPTION_BATCH},
+    {"crop", no_argument, NULL, OPTION_CROP},
+    CLI_COMMON_LONG_OPTIONS,
+};
+
+/* 0, or the exit status after a message. */
+static int take_option(struct run_options *o, int option, char **argv)
+{
+    if (cli_model_owns(option))
+        return cli_model_take(&o->model, option, optarg) ? 0 : 2;
+    switch (option) {
+    case OPTION_LABELS:
+        o->labels_path = optarg;
+        return 0;
+    case OPTION_TOP:
+        return cli_parse_long("--top", optarg, 1, 1000000, &o->n_top) ? 0 : 2;
+    case OPTION_NPY_OUT:
+        o->npy_dir = optarg;
+        return 0;
+    case OPTION_JSON:
+        o->json_path = optarg;
+        return 0;
+    case OPTION_DEVICES:
+        o->devices = optarg;
+        return 0;
+    case OPTION_PLACEMENT:
+        if (strcmp(optarg, "replicate") == 0)
+            return 0;
+        return cli_usage("placement \"%s\" is not available in this version, wanted replicate", optarg);
+    case OPTION_BATCH:
+        return cli_parse_long("--batch", optarg, 1, 65536, &o->batch) ? 0 : 2;
+    case OPTION_CROP:
+        o->fit = TF2_FIT_CENTER_CROP;
+        return 0;
+    default:
+        return cli_bad_option(option, argv);
+    }
+}
+
+/* One label a line; a line end at the file's end makes no empty label. */
+static int read_labels(struct run_task *task)
+{
+    const char *path = task->options->labels_path;
+    char *line = NULL;
+    size_t size = 0, capacity = 0;
+    ssize_t n;
+    FILE *file = path ? fopen(path, "r") : NULL;
+    if (!path)
+        return 0;
+    if (!file)
+        return cli_fail("%s: labels cannot be read: %s", path, strerror(errno));
+    while ((n = getline(&line, &size, file)) >= 0) {
+        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+            line[--n] = 0;
+        if (task->n_labels == capacity) {
+            char **grown = cli_alloc(capacity ? 2 * capacity : 64, sizeof(char *));
+            if (capacity)
+                memcpy(grown, task->labels, capacity * sizeof(char *));
+            free(task->labels);
+            task->labels = grown;
+            capacity = capacity ? 2 * capacity : 64;
+        }
+        task->labels[task->n_labels++] = cli_strdup(line);
+    }
+    bool failed = ferror(file) != 0;
+    int reason = errno;
+    free(line);
+    fclose(file);
+    if (failed)
+        return cli_fail("%s: labels cannot be read: %s", path, strerror(reason));
+    return task->n_labels ? 0 : cli_fail("%s: no labels in this file", path);
+}
+
+static int read_model(struct run_task *task, struct cli_model *options)
+{
+    struct tf2_error error;
+    if (cli_model_import(options, 0, &task->model, NULL, &error) != TF2_OK)
+        return cli_fail("%s", error.message);
+    tf2_model_info(task->model, &task->info);
+    if (task->info.n_inputs > RUN_MAX_INPUTS || task->info.n_outputs > RUN_MAX_OUTPUTS)
+        return cli_fail(
+            "%s: %zu inputs and %zu outputs, the limits are %d and %d", options->path, task->info.n_inputs,
+            task->info.n_outputs, RUN_MAX_INPUTS, RUN_MAX_OUTPUTS);
+    for (size_t i = 0; i < task->info.n_inputs; i++)
+        tf2_model_input(task->model, i, &task->inputs[i]);
+    return 0;
+}
+
+static int prepare_npy_dir(const char *path)
+{
+    struct stat info;
+    if (!path || mkdir(path, 0777) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return cli_fail("%s: directory cannot be made: %s", path, strerror(errno));
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return cli_fail("%s: not a directory", path);
+    return 0;
+}
+
+/* Shapes as the sessions have them, and how items lie in them. */
+static int read_shapes(struct run_task *task, const struct tf2_session *session)
+{
+    char text[128];
+    for (size_t i = 0; i < task->info.n_inputs; i++) {
+        const struct tf2_shape *shape = &task->inputs[i].shape;
+        tf2_session_input(session, i, &task->inputs[i]);
+        if (task->inputs[i].dtype != TF2_DTYPE_F32)
+            return cli_fail(
+                "input %s is %s, wanted float32", task->inputs[i].name,
+                tf2_dtype_name(task->inputs[i].dtype));
+        if (i == 0)
+            task->batch = shape->n_dims ? shape->dim[0] : 0;
+        task->whole = task->whole || shape->n_dims < 2 || shape->dim[0] != task->batch;
+    }
+    if (task->whole)
+        task->batch = 1;
+    for (size_t o = 0; o < task->info.n_outputs; o++) {
+        const struct tf2_shape *shape = &task->outputs[o].shape;
+        tf2_session_output(session, o, &task->outputs[o]);
+        if (task->outputs[o].dtype != TF2_DTYPE_F32)
+            return cli_fail(
+                "output %s is %s, wanted float32", task->outputs[o].name,
+                tf2_dtype_name(task->outputs[o].dtype));
+        if (!task->whole && task->batch > 1 && (shape->n_dims == 0 || shape->dim[0] % task->batch != 0))
+            return cli_fail(
+                "output %s of shape %s has no batch axis: only --batch 1 is possible", task->outputs[o].name,
+                tf2_shape_format(shape, text, sizeof(text)));
+    }
+    return 0;
+}
+
+static int write_results(struct run_report *report, const struct run_options *o)
+{
+    json_t *results = report->results;
+    report->results = NULL;
+    if (!results)
+        return 0;
+    return cli_write_json(json_pack("{s:s, s:o}", "model", o->model.path, "results", results), o->json_path);
+}
+
+static int run_on(struct run_task *task, const struct run_jobs *jobs, struct tf2_session **sessions, size_t n)
+{
+    const struct run_options *o = task->options;
+    bool json_to_stdout = o->json_path && strcmp(o->json_path, "-") == 0;
+    struct run_report report = {.task = task, .text = !json_to_stdout};
+    int result = read_shapes(task, sessions[0]);
+    if (result == 0 && !run_choose_classes(task))
+        result = 1;
+    if (result == 0)
+        result = prepare_npy_dir(o->npy_dir);
+    if (result != 0)
+        return result;
+    report.results = o->json_path ? json_array() : NULL;
+    result = run_jobs_run(task, jobs, sessions, n, &report);
+    if (result == 0)
+        result = write_results(&report, o);
+    json_decref(report.results);
+    return result;
+}
+
+/* No more sessions than there is work for. */
+static size_t count_sessions(const struct tf2_devices *devices, size_t n_jobs, int64_t batch)
+{
+    size_t per_run = batch > 0 ? (size_t)batch : 1;
+    size_t n_runs = (n_jobs + per_run - 1) / per_run;
+    size_t n_devices = tf2_devices_count(devices);
+    return n_runs < n_devices ? n_runs : n_devices;
+}
+
+static int run_jobs_on_devices(struct run_task *task, const struct run_jobs *jobs)
+{
+    const struct run_options *o = task->options;
+    struct tf2_devices *devices = NULL;
+    struct tf2_session_options options;
+    struct tf2_error error;
+    int result = 0;
+    if (tf2_devices_open(o->devices, NULL, &devices, &error) != TF2_OK)
+        return cli_fail("%s", error.message);
+    tf2_session_options_defaults(&options);
+    options.batch = cli_batch(&o->model, task->model, o->batch);
+    size_t n = count_sessions(devices, jobs->n_jobs, options.batch);
+    struct tf2_session **sessions = cli_alloc(n, sizeof(*sessions));
+    for (size_t k = 0; k < n && result == 0; k++) {
+        cli_progress("preparing device %zu of %zu", k + 1, n);
+        if (tf2_session_create(task->model, devices, k, &options, &sessions[k], &error) != TF2_OK)
+            result = cli_fail("%s", error.message);
+    }
+    cli_progress_clear();
+    if (result == 0)
+        result = run_on(task, jobs, sessions, n);
+    for (size_t k = 0; k < n; k++)
+        tf2_session_destroy(&sessions[k]);
+    free(sessions);
+    tf2_devices_close(&devices);
+    return result;
+}
+
+static int run(struct run_options *o, char **args, size_t n_args)
+{
+    struct run_task *task = cli_alloc(1, sizeof(*task));
+    struct run_jobs *jobs = cli_alloc(1, sizeof(*jobs));
+    task->options = o;
+    int result = read_model(task, &o->model);
+    if (result == 0)
+        result = read_labels(task);
+    if (result == 0)
+        result = run_jobs_make(jobs, task, args, n_args);
+    if (result == 0)
+        result = run_jobs_on_devices(task, jobs);
+    run_jobs_finish(jobs);
+    tf2_model_destroy(&task->model);
+    for (size_t i = 0; i < task->n_labels; i++)
+        free(task->labels[i]);
+    free(task->labels);
+    free(task);
+    free(jobs);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    static struct run_options o = {.n_top = 5};
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        if (option == 'h' || option == CLI_OPTION_VERSION) {
+            if (option == 'h')
+                fputs(help, stdout);
+            else
+                cli_print_version();
+            return cli_finish_stdout();
+        }
+        int result = take_option(&o, option, argv);
+        if (result != 0)
+            return result;
+    }
+    if (optind == argc)
+        return cli_usage("no MODEL given");
+    o.model.path = argv[optind++];
+    if (optind < argc && cli_has_extension(argv[optind], ".caffemodel"))
+        o.model.weights_path = argv[optind++];
+    if (optind == argc)
+        return cli_usage("no INPUT given: an image, a .npy file or a directory");
+    int result = run(&o, argv + optind, (size_t)(argc - optind));
+    cli_model_finish(&o.model);
+    int flushed = cli_finish_stdout();
+    return result ? result : flushed;
+}
