@@ -14,6 +14,7 @@
 #include "net_builder.h"
 
 #include <math.h>
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,9 @@ static void fail_memory(struct bench_net *net, const char *name)
 static void
 join(char *text, const struct bench_net *net, const char *before, const char *name, const char *after)
 {
-    snprintf(text, NAME_MAX_BYTES, "%s%s%s%s", net->prefix, before, name, after);
+    int n = snprintf(text, NAME_MAX_BYTES, "%s%s%.48s%s", net->prefix, before, name, after);
+    assert(n >= 0 && n < NAME_MAX_BYTES);
+    (void)n;
 }
 
 void bench_prefix(struct bench_net *net, const char *format, ...)

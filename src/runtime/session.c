@@ -45,8 +45,6 @@ static enum tf2_status check_shape_names(
             found = strcmp(graph->tensors[graph->inputs[k]].name, name) == 0;
         if (!found)
             return tf2__fail(error, TF2_ERR_NOT_FOUND, "no input is called '%s'", name ? name : "");
-        if (options->input_shapes[i].shape.n_dims > TF2_MAX_DIMS)
-            return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "input '%s': more than 8 dimensions", name);
     }
     return TF2_OK;
 }
@@ -66,6 +64,13 @@ static enum tf2_status make_plan(
         const struct tf2__tensor *tensor = &graph->tensors[graph->inputs[i]];
         const struct tf2_shape *wanted = find_shape(options, tensor->name, graph->n_inputs == 1);
         shapes[i] = wanted ? *wanted : tensor->shape;
+        if (shapes[i].n_dims != tensor->shape.n_dims) {
+            tf2__fail(
+                error, TF2_ERR_SHAPE, "input '%s': a shape of %u dimensions, wanted %u", tensor->name,
+                shapes[i].n_dims, tensor->shape.n_dims);
+            tf2__free(&session->env, shapes);
+            return TF2_ERR_SHAPE;
+        }
         if (!wanted && options->batch && shapes[i].n_dims > 0)
             shapes[i].dim[0] = options->batch;
     }

@@ -52,7 +52,9 @@ void caffe_net_fails(const struct caffe_net *net, enum tf2_status status, ...)
     va_list words;
     va_start(words, status);
     if (net->status != status)
-        fail_msg("%s instead of %s: %s", tf2_status_name(net->status), tf2_status_name(status), net->error.message);
+        fail_msg(
+            "%s instead of %s: %s", tf2_status_name(net->status), tf2_status_name(status),
+            net->error.message);
     for (const char *word = va_arg(words, const char *); word; word = va_arg(words, const char *)) {
         if (!strstr(net->error.message, word))
             fail_msg("'%s' is not in: %s", word, net->error.message);
@@ -133,8 +135,8 @@ static Tf2__Caffe__BlobProto **make_blobs(const struct caffe_blobs *layer, enum 
     return blobs;
 }
 
-static void add_layer(
-    Tf2__Caffe__WeightsNet *net, const struct caffe_blobs *from, enum caffe_weights_form form)
+static void
+add_layer(Tf2__Caffe__WeightsNet *net, const struct caffe_blobs *from, enum caffe_weights_form form)
 {
     if (form == CAFFE_WEIGHTS_LEGACY) {
         Tf2__Caffe__WeightsLayerV1 *layer = malloc(sizeof(*layer));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_caffe_files.c: published Caffe networks: shapes of every layer, numbers of the MTCNN networks against OpenCV's.
+ * test_caffe_files.c: published Caffe networks: shapes of every layer, numbers of the MTCNN networks against
+ * OpenCV's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,8 @@
 #include "common/file.h"
 
 /* Imports shared/models/`path` with made-up weights; false when the file is absent. */
-static bool import_shared(const char *path, const char *weights_path, const struct tf2_shape *shape, struct caffe_net *net)
+static bool import_shared(
+    const char *path, const char *weights_path, const struct tf2_shape *shape, struct caffe_net *net)
 {
     char full[256];
     struct tf2__file file = {0}, weights = {0};
@@ -45,7 +47,8 @@ static bool import_shared(const char *path, const char *weights_path, const stru
     return true;
 }
 
-/* --- shapes.json: {"file": {..., "layers": [{"name": "x", "type": "T", "output": [1, 2], ...}, ...]}, ...} --- */
+/* --- shapes.json: {"file": {..., "layers": [{"name": "x", "type": "T", "output": [1, 2], ...}, ...]}, ...}
+ * --- */
 
 /* The string behind `key` from `at` on. */
 static const char *read_string(const char *at, const char *key, char *text, size_t size)
@@ -75,8 +78,8 @@ static struct tf2_shape read_shape(const char *at)
 }
 
 /*
- * Compares the layers of one file that the graph has (all of them when `all`), and their multiply-accumulates; returns
- * how many.
+ * Compares the layers of one file that the graph has (all of them when `all`), and their
+ * multiply-accumulates; returns how many.
  */
 static int check_layers(const struct caffe_net *net, const char *json, const char *file, bool all)
 {
@@ -102,7 +105,8 @@ static int check_layers(const struct caffe_net *net, const char *json, const cha
         const struct tf2__tensor *tensor = &net->graph->tensors[id];
         if (!tf2_shape_equal(&tensor->shape, &wanted))
             fail_msg(
-                "%s: %s is %s instead of %s", file, name, tf2_shape_format(&tensor->shape, text, sizeof(text)),
+                "%s: %s is %s instead of %s", file, name,
+                tf2_shape_format(&tensor->shape, text, sizeof(text)),
                 tf2_shape_format(&wanted, wanted_text, sizeof(wanted_text)));
         struct tf2_shape *shapes = calloc(net->graph->n_tensors, sizeof(*shapes));
         for (uint32_t i = 0; i < net->graph->n_tensors; i++)
@@ -133,10 +137,14 @@ static void shapes_of_published_networks(void **state)
         const char *file;
         int n_layers;
     } cases[] = {
-        {"ResNet-50-deploy.prototxt", 228},          {"VGG16_deploy.prototxt", 39},
-        {"bvlc_alexnet_deploy.prototxt", 24},        {"bvlc_googlenet_deploy.prototxt", 143},
-        {"bvlc_reference_caffenet_deploy.prototxt", 24}, {"lenet_deploy.prototxt", 9},
-        {"mobilenet_v1_deploy.prototxt", 111},       {"mobilenet_v2_deploy.prototxt", 208},
+        {"ResNet-50-deploy.prototxt", 228},
+        {"VGG16_deploy.prototxt", 39},
+        {"bvlc_alexnet_deploy.prototxt", 24},
+        {"bvlc_googlenet_deploy.prototxt", 143},
+        {"bvlc_reference_caffenet_deploy.prototxt", 24},
+        {"lenet_deploy.prototxt", 9},
+        {"mobilenet_v1_deploy.prototxt", 111},
+        {"mobilenet_v2_deploy.prototxt", 208},
         {"squeezenet_v1.0_deploy.prototxt", 66},
     };
     char *json = read_shapes_json();
@@ -225,7 +233,8 @@ static void squeezenet_has_its_weights(void **state)
     int64_t n_weights = 0;
     char text[128];
     (void)state;
-    if (!import_shared("squeezenet_v1.1/deploy.prototxt", "squeezenet_v1.1/squeezenet_v1.1.caffemodel", NULL, &net))
+    if (!import_shared(
+            "squeezenet_v1.1/deploy.prototxt", "squeezenet_v1.1/squeezenet_v1.1.caffemodel", NULL, &net))
         skip();
     if (net.status != TF2_OK)
         fail_msg("%s", net.error.message);
@@ -283,11 +292,20 @@ struct mtcnn_case {
 static const struct mtcnn_case mtcnn_cases[] = {
     {"pnet", "det1", 1, 120, 160, 2, {{"conv4-2", "pnet_reg", 4, 55, 75}, {"prob1", "pnet_prob", 2, 55, 75}}},
     {"rnet", "det2", 8, 24, 24, 2, {{"conv5-2", "rnet_reg", 4, 1, 1}, {"prob1", "rnet_prob", 2, 1, 1}}},
-    {"onet", "det3", 8, 48, 48, 3,
-     {{"conv6-2", "onet_reg", 4, 1, 1}, {"conv6-3", "onet_points", 10, 1, 1}, {"prob1", "onet_prob", 2, 1, 1}}},
+    {"onet",
+     "det3",
+     8,
+     48,
+     48,
+     3,
+     {{"conv6-2", "onet_reg", 4, 1, 1},
+      {"conv6-3", "onet_points", 10, 1, 1},
+      {"prob1", "onet_prob", 2, 1, 1}}},
 };
 
-static void check_output(const struct mtcnn_case *c, size_t i, const struct caffe_net *net, const struct reference_outputs *outputs)
+static void check_output(
+    const struct mtcnn_case *c, size_t i, const struct caffe_net *net,
+    const struct reference_outputs *outputs)
 {
     size_t n = (size_t)c->batch * c->outputs[i].channels * c->outputs[i].rows * c->outputs[i].columns;
     float *wanted = read_npy(c->outputs[i].reference, n);

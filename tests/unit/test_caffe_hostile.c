@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_caffe_hostile.c: damaged files and a machine without memory: any status will do, but no crash, no hang, no leak,
- * and a message of one line.
+ * test_caffe_hostile.c: damaged files and a machine without memory: any status will do, but no crash, no
+ * hang, no leak, and a message of one line.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,8 @@ struct limited {
 static void *limited_alloc(void *user, size_t size, size_t alignment)
 {
     struct limited *l = user;
-    if (++l->calls == l->fail_at || (l->limit_bytes && (size > l->limit_bytes || l->used_bytes > l->limit_bytes)))
+    if (++l->calls == l->fail_at ||
+        (l->limit_bytes && (size > l->limit_bytes || l->used_bytes > l->limit_bytes)))
         return NULL;
     void *ptr = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
     l->used_bytes += size;
@@ -98,17 +99,22 @@ static enum tf2_status import_limited(struct bytes text, struct bytes weights)
 static const char small_text[] =
     "name: \"small\" # comment\ninput: 'data' input_shape { dim: 1 dim: 4 dim: 8 dim: 8 }\n"
     "state { level: 1 stage: 'x' }\n"
-    "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' param { lr_mult: 1 } convolution_param { num_output: 4 "
+    "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' param { lr_mult: 1 } convolution_param { "
+    "num_output: 4 "
     "kernel_size: [3, 3] pad: 1 group: 2 weight_filler { type: 'xavier' } } }\n"
     "layer { name: 'b' type: 'BatchNorm' bottom: 'c' top: 'c' batch_norm_param { eps: 1e-4 } }\n"
     "layer { name: 's' type: 'Scale' bottom: 'c' top: 'c' scale_param { bias_term: true } }\n"
     "layer { name: 'p' type: 'PReLU' bottom: 'c' top: 'c' }\n"
-    "layer { name: 'q' type: 'Pooling' bottom: 'c' top: 'q' pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }\n"
+    "layer { name: 'q' type: 'Pooling' bottom: 'c' top: 'q' pooling_param { pool: AVE kernel_size: 3 stride: "
+    "2 pad: 1 } }\n"
     "layer { name: 'l' type: 'Slice' bottom: 'q' top: 'a' top: 'b' slice_param { axis: 1 slice_point: 1 } }\n"
     "layer { name: 'k' type: 'Concat' bottom: 'a' bottom: 'b' top: 'k' concat_param { axis: -3 } }\n"
-    "layer { name: 'e' type: 'Eltwise' bottom: 'k' bottom: 'q' top: 'e' eltwise_param { coeff: 1 coeff: -0.5 } }\n"
-    "layer { name: 'm' type: 'Permute' bottom: 'e' top: 'm' permute_param { order: 0 order: 2 order: 3 order: 1 } }\n"
-    "layer { name: 'r' type: 'Reshape' bottom: 'm' top: 'r' reshape_param { shape { dim: 0 dim: -1 dim: 4 } } }\n"
+    "layer { name: 'e' type: 'Eltwise' bottom: 'k' bottom: 'q' top: 'e' eltwise_param { coeff: 1 coeff: -0.5 "
+    "} }\n"
+    "layer { name: 'm' type: 'Permute' bottom: 'e' top: 'm' permute_param { order: 0 order: 2 order: 3 "
+    "order: 1 } }\n"
+    "layer { name: 'r' type: 'Reshape' bottom: 'm' top: 'r' reshape_param { shape { dim: 0 dim: -1 dim: 4 } "
+    "} }\n"
     "layer { name: 'f' type: 'InnerProduct' bottom: 'r' top: 'f' inner_product_param { num_output: 3 } }\n"
     "layer { name: 'w' type: 'Power' bottom: 'f' top: 'w' power_param { power: 2 scale: 0.5 shift: 1 } }\n"
     "layer { name: 'prob' type: 'Softmax' bottom: 'w' top: 'prob' include { phase: TEST } }\n"
@@ -190,7 +196,8 @@ static void mutate(struct bytes *b, uint64_t *random, const char *alphabet)
         if (what < 0.3)
             b->data[at] = (unsigned char)(reference_random(random) * 256);
         else if (what < 0.6)
-            b->data[at] = (unsigned char)alphabet[(size_t)(reference_random(random) * (double)strlen(alphabet))];
+            b->data[at] =
+                (unsigned char)alphabet[(size_t)(reference_random(random) * (double)strlen(alphabet))];
         else if (what < 0.7)
             b->data[at] ^= (unsigned char)(1u << (int)(reference_random(random) * 8));
         else if (what < 0.85)
@@ -248,7 +255,8 @@ static void mutated_published_files(void **state)
     (void)state;
     for (size_t i = 0; i < TF2__COUNT(cases); i++) {
         struct tf2__file text = {0}, weights = {0};
-        if (!caffe_shared_file(cases[i].text, &text) || (cases[i].weights && !caffe_shared_file(cases[i].weights, &weights)))
+        if (!caffe_shared_file(cases[i].text, &text) ||
+            (cases[i].weights && !caffe_shared_file(cases[i].weights, &weights)))
             skip();
         struct bytes t = {(unsigned char *)(uintptr_t)text.data, text.size_bytes};
         struct bytes w = {(unsigned char *)(uintptr_t)weights.data, weights.size_bytes};
@@ -272,8 +280,11 @@ static void mutated_published_files(void **state)
 static void large_networks_in_small_files(void **state)
 {
     static const char *const pieces[] = {
-        "layer{name:'a'type:'ReLU'bottom:'data'top:'t%d'}\n", "layer{name:'a'type:'T%d'bottom:'data'top:'t%d'}\n",
-        "layers{top:'%d'type:X%d}\n", "input:'i%d'\n", "layer{name:'a'bottom:'q%d'type:'ReLU'top:'t%d'x:1}\n",
+        "layer{name:'a'type:'ReLU'bottom:'data'top:'t%d'}\n",
+        "layer{name:'a'type:'T%d'bottom:'data'top:'t%d'}\n",
+        "layers{top:'%d'type:X%d}\n",
+        "input:'i%d'\n",
+        "layer{name:'a'bottom:'q%d'type:'ReLU'top:'t%d'x:1}\n",
     };
     static const size_t counts[] = {19000, 19000, 70000, 60000, 19000};
     (void)state;
@@ -294,12 +305,9 @@ static void large_networks_in_small_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(text_cut_anywhere),
-        cmocka_unit_test(weights_cut_anywhere),
-        cmocka_unit_test(mutated_small_files),
-        cmocka_unit_test(mutated_published_files),
-        cmocka_unit_test(large_networks_in_small_files),
+        cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(text_cut_anywhere),
+        cmocka_unit_test(weights_cut_anywhere),      cmocka_unit_test(mutated_small_files),
+        cmocka_unit_test(mutated_published_files),   cmocka_unit_test(large_networks_in_small_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,78 +203,6 @@ static void test_drop_dead(void **state)
     net_close(&net);
 }
 
-/* ---- merge-pad ---- */
-
-static tf2_tensor_id add_pad(struct net *net, tf2_tensor_id x, float value)
-{
-    const struct tf2_pad_attr attr = {
-        .n_dims = 4, .value = value, .begin = {0, 0, 1, 0}, .end = {0, 0, 2, 1}};
-    return net_node(net, TF2_OP_PAD, NULL, &attr, IN(x));
-}
-
-static tf2_tensor_id add_pool(struct net *net, tf2_tensor_id x, const struct tf2_pool_attr *base)
-{
-    struct tf2_pool_attr attr = *base;
-    attr.window.kernel[0] = attr.window.kernel[1] = 3;
-    attr.window.stride[0] = attr.window.stride[1] = 2;
-    return net_node(net, TF2_OP_POOL, NULL, &attr, IN(x));
-}
-
-static void test_merge_pad_conv(void **state)
-{
-    (void)state;
-    struct net net;
-    net_open(&net, 1);
-    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 2, 6, 5));
-    tf2_tensor_id p = add_pad(&net, x, 0);
-    net_output(&net, net_conv(&net, p, 3, 3, 1, true));
-    net_output(&net, net_conv(&net, p, 3, 1, 0, true));
-    fires(&net, "merge-pad", 2);
-    net_close(&net);
-
-    /* Not zero; SAME depends on what it sees; channels; cropping. */
-    const struct tf2_conv_attr same = {.window = {.stride = {2, 2}, .auto_pad = TF2_AUTO_PAD_SAME_UPPER}};
-    const struct tf2_pad_attr channels = {.n_dims = 4, .end = {0, 1}};
-    const struct tf2_pad_attr crop = {.n_dims = 4, .begin = {0, 0, -1, 0}, .end = {0, 0, 1, 0}};
-    net_open(&net, 1);
-    x = net_input(&net, "x", SHAPE(1, 2, 5, 5));
-    net_output(&net, net_conv(&net, add_pad(&net, x, 0.5f), 3, 3, 1, true));
-    for (int64_t kernel = 2; kernel < 4; kernel++) { /* with 2, it adds nothing at this size */
-        tf2_tensor_id w = net_constant(&net, SHAPE(3, 2, kernel, kernel));
-        p = add_pad(&net, x, 0);
-        net_output(&net, net_node(&net, TF2_OP_CONV, NULL, &same, IN(p, w)));
-    }
-    net_output(&net, net_conv(&net, net_node(&net, TF2_OP_PAD, NULL, &channels, IN(x)), 3, 3, 1, true));
-    net_output(&net, net_conv(&net, net_node(&net, TF2_OP_PAD, NULL, &crop, IN(x)), 3, 3, 1, true));
-    is_silent(&net, "merge-pad");
-    net_close(&net);
-}
-
-static void test_merge_pad_pool(void **state)
-{
-    (void)state;
-    struct net net;
-    const struct tf2_pool_attr max = {.kind = TF2_POOL_MAX}, average = {.kind = TF2_POOL_AVG};
-    const struct tf2_pool_attr ceil = {.kind = TF2_POOL_MAX, .rounding = TF2_POOL_CEIL};
-    const struct tf2_pool_attr excluding = {.kind = TF2_POOL_AVG, .window = {.pad_begin = {1, 1}}};
-    net_open(&net, 1);
-    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 2, 6, 7));
-    tf2_tensor_id relu = net_activation(&net, x, TF2_ACTIVATION_RELU, 0, 0);
-    net_output(&net, add_pool(&net, add_pad(&net, relu, 0), &max));
-    net_output(&net, add_pool(&net, add_pad(&net, x, 0), &average));
-    fires(&net, "merge-pad", 3);
-    net_close(&net);
-
-    net_open(&net, 1);
-    x = net_input(&net, "x", SHAPE(1, 2, 6, 7));
-    relu = net_activation(&net, x, TF2_ACTIVATION_RELU, 0, 0);
-    net_output(&net, add_pool(&net, add_pad(&net, x, 0), &max));       /* zero may win */
-    net_output(&net, add_pool(&net, add_pad(&net, relu, 0), &ceil));   /* counts windows differently */
-    net_output(&net, add_pool(&net, add_pad(&net, x, 0), &excluding)); /* would count both or none */
-    is_silent(&net, "merge-pad");
-    net_close(&net);
-}
-
 /* ---- fold-scale ---- */
 
 static void test_fold_scale_chain(void **state)
@@ -538,7 +466,7 @@ static void test_fuse_activation_refused(void **state)
 {
     (void)state;
     struct net net;
-    const struct tf2_pool_attr pool = {.kind = TF2_POOL_AVG};
+    const struct tf2_pool_attr pool = {.kind = TF2_POOL_AVG, .window = {.kernel = {2, 2}}};
     net_open(&net, 1);
     tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 6, 6));
     tf2_tensor_id twice = net_conv(&net, x, 3, 3, 1, true);
@@ -547,7 +475,9 @@ static void test_fuse_activation_refused(void **state)
     tf2_tensor_id shown = net_conv(&net, x, 3, 3, 1, true);
     net_output(&net, shown);
     net_output(&net, net_activation(&net, shown, TF2_ACTIVATION_RELU, 0, 0));
-    net_output(&net, net_activation(&net, add_pool(&net, x, &pool), TF2_ACTIVATION_RELU, 0, 0));
+    net_output(
+        &net,
+        net_activation(&net, net_node(&net, TF2_OP_POOL, NULL, &pool, IN(x)), TF2_ACTIVATION_RELU, 0, 0));
     net_output(&net, net_activation(&net, net_conv(&net, x, 3, 3, 1, true), TF2_ACTIVATION_EXP, 0, 0));
     is_silent(&net, "fuse-activation");
     net_close(&net);
@@ -584,8 +514,6 @@ int main(void)
         cmocka_unit_test(test_fold_constants),
         cmocka_unit_test(test_fold_constants_refused),
         cmocka_unit_test(test_drop_dead),
-        cmocka_unit_test(test_merge_pad_conv),
-        cmocka_unit_test(test_merge_pad_pool),
         cmocka_unit_test(test_fold_scale_chain),
         cmocka_unit_test(test_fold_scale_activation),
         cmocka_unit_test(test_fold_scale_sum),

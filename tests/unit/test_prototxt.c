@@ -153,14 +153,13 @@ static void messages_lists_and_separators(void **state)
     struct parsed p;
     (void)state;
     parse_ok(
-        &p,
-        "\xef\xbb\xbf# a comment\r\n"
-        "name: 'x';\n"
-        "input: ['a', \"b\"], input_dim: [1, 2,\t3]\v\f input_dim: []\n"
-        "layer: < name: 'colon' bottom: 'p' >\n"
-        "layer { name: 'none' top: 'q', top: 'r'; }\n"
-        "layer: [ { name: 'l1' }, < name: 'l2' > ]\n"
-        "layer [ { name: 'l3' } ]#end");
+        &p, "\xef\xbb\xbf# a comment\r\n"
+            "name: 'x';\n"
+            "input: ['a', \"b\"], input_dim: [1, 2,\t3]\v\f input_dim: []\n"
+            "layer: < name: 'colon' bottom: 'p' >\n"
+            "layer { name: 'none' top: 'q', top: 'r'; }\n"
+            "layer: [ { name: 'l1' }, < name: 'l2' > ]\n"
+            "layer [ { name: 'l3' } ]#end");
     assert_string_equal(p.net->name, "x");
     assert_int_equal(p.net->n_input, 2);
     assert_string_equal(p.net->input[1], "b");
@@ -205,13 +204,12 @@ static void unknown_names_are_collected(void **state)
     struct parsed p;
     (void)state;
     parse_ok(
-        &p,
-        "outer: 1\n"
-        "layer { name: 'a'\n"
-        "  engine: CUDNN param { lr_mult: 1 nested < x: [1, 2] > }\n"
-        "  foo_param { bar: 'x' 'y' baz: -inf q { } }\n"
-        "  pooling_param { pool: MEDIAN } }\n"
-        "layer { [my.ext/x] { a: 1 } }\n");
+        &p, "outer: 1\n"
+            "layer { name: 'a'\n"
+            "  engine: CUDNN param { lr_mult: 1 nested < x: [1, 2] > }\n"
+            "  foo_param { bar: 'x' 'y' baz: -inf q { } }\n"
+            "  pooling_param { pool: MEDIAN } }\n"
+            "layer { [my.ext/x] { a: 1 } }\n");
     assert_int_equal(p.text.n_unknown, 4);
     assert_true(p.text.unknown[0].at_top);
     assert_int_equal(p.text.places[0].first_unknown, 1);
@@ -251,7 +249,8 @@ static const struct mistake mistakes[] = {
     {"layer { > ", "line 1, column 9: wanted a field's name, found '>'", true},
     {"layer < }", "line 1, column 9: wanted a field's name, found '}'", true},
     {"layer { } }", "line 1, column 11: wanted a field's name, found '}'", true},
-    {"layer { lrn_param { } lrn_param { alpha: 1 } }", "line 1, column 33: lrn_param is given more than once", false},
+    {"layer { lrn_param { } lrn_param { alpha: 1 } }", "line 1, column 33: lrn_param is given more than once",
+     false},
     {"input: [ 'a' 'b' \"c\", ]", "line 1, column 23: wanted a value", true},
     {"input: [ 'a'; 'b' ]", "line 1, column 13: wanted ',' or ']'", true},
     {"input_dim: 1.5", "input_dim: wanted a whole number that fits, found '1.5'", false},
@@ -264,7 +263,8 @@ static const struct mistake mistakes[] = {
     {"input_dim: - 'x'", "line 1, column 14: wanted a value", true},
     {"input_dim:", "line 1, column 11: wanted a value, found the end of the file", true},
     {"input_dim: --1", "line 1, column 13: wanted a value, found '-'", true},
-    {"layer { convolution_param { num_output: -1 } }", "line 1, column 42: num_output: wanted a whole number", false},
+    {"layer { convolution_param { num_output: -1 } }", "line 1, column 42: num_output: wanted a whole number",
+     false},
     {"layer { convolution_param { bias_term: 2 } }", "bias_term: wanted true or false, found '2'", false},
     {"layer { convolution_param { bias_term: yes } }", "bias_term: wanted true or false, found 'yes'", false},
     {"layer { power_param { power: 1e60 } }", "power: wanted a number, found '1e60'", false},
@@ -371,7 +371,9 @@ struct failing {
 static void *failing_alloc(void *user, size_t size, size_t alignment)
 {
     struct failing *f = user;
-    void *ptr = ++f->calls == f->fail_at ? NULL : aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    void *ptr = ++f->calls == f->fail_at
+                    ? NULL
+                    : aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
     f->live += ptr != NULL;
     return ptr;
 }
@@ -384,8 +386,9 @@ static void failing_release(void *user, void *ptr)
 
 static void every_allocation_may_fail(void **state)
 {
-    const char *text = "name: 'a' 'b' input: ['x', 'y', 'z'] outer: 1 input_dim: [1, 2, 3] layer { name: 'q' foo: 1 "
-                       "bottom: 'x' lrn_param { alpha: 2 } } layer { top: 'y' }";
+    const char *text =
+        "name: 'a' 'b' input: ['x', 'y', 'z'] outer: 1 input_dim: [1, 2, 3] layer { name: 'q' foo: 1 "
+        "bottom: 'x' lrn_param { alpha: 2 } } layer { top: 'y' }";
     bool done = false;
     (void)state;
     for (size_t n = 1; !done; n++) {

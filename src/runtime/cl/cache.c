@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,22 +27,6 @@ struct header {
 };
 
 static const char magic[8] = "TF2CLB1";
-
-char *tf2__cl_cache_dir(const struct tf2_env *env)
-{
-    const char *dir = getenv("TF2_CACHE_DIR");
-    const char *home = getenv("XDG_CACHE_HOME");
-    char path[4096];
-    if (dir)
-        return *dir ? tf2__strdup(env, dir) : NULL;
-    if (home && *home == '/')
-        snprintf(path, sizeof(path), "%s/libtf2", home);
-    else if ((home = getenv("HOME")) && *home)
-        snprintf(path, sizeof(path), "%s/.cache/libtf2", home);
-    else
-        return NULL;
-    return tf2__strdup(env, path);
-}
 
 static XXH128_hash_t
 make_hash(const struct tf2__cl_device *device, const char *const *sources, size_t n_sources)

@@ -46,8 +46,6 @@ struct tf2__cl_device {
 enum tf2_status tf2__cl_fail(struct tf2_error *error, cl_int code, const char *what);
 /* The name of an OpenCL error code. */
 const char *tf2__cl_error_name(cl_int code);
-/* The directory from the environment, allocated; NULL: no cache. */
-char *tf2__cl_cache_dir(const struct tf2_env *env);
 /* Reads a cached program; false when there is none or it is damaged. *data is allocated. */
 bool tf2__cl_cache_load(
     const struct tf2__cl_device *device, const char *const *sources, size_t n_sources, unsigned char **data,

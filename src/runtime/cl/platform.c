@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/environment.h"
+
 #define MAX_PLATFORMS 16
 #define MAX_CL_DEVICES 64
 
@@ -92,16 +94,15 @@ static int pocl_major(cl_platform_id platform)
 
 static void configure_pocl(const struct tf2_env *env, int major)
 {
-    const char *keep = getenv("TF2_KEEP_POCL_DEVICES");
     char value[MAX_CL_DEVICES * 16] = "";
     size_t used = 0;
-    if (getenv("POCL_DEVICES") || (keep && *keep && strcmp(keep, "0") != 0))
+    if (!tf2__environment_may_set_pocl_devices())
         return;
     for (int n = count_cores(); n > 0; n--)
         used += (size_t)snprintf(
             value + used, sizeof(value) - used, "%s%s", used ? " " : "", major >= 4 ? "cpu-minimal" : "basic");
-    if (setenv("POCL_DEVICES", value, 0) == 0)
-        tf2__log(env, TF2_LOG_INFO, "POCL_DEVICES set to \"%s\"", value);
+    tf2__environment_set_pocl_devices(value);
+    tf2__log(env, TF2_LOG_INFO, "POCL_DEVICES set to \"%s\"", value);
 }
 
 static void add_devices(struct tf2__cl_platforms *platforms, cl_platform_id platform)
@@ -142,7 +143,7 @@ enum tf2_status tf2__cl_platforms_open(
         return tf2__fail(
             error, TF2_ERR_NO_DEVICE,
             "no OpenCL device found on %u platform%s (POCL_DEVICES=\"%s\"); device 'host' works without OpenCL", n,
-            n == 1 ? "" : "s", getenv("POCL_DEVICES") ? getenv("POCL_DEVICES") : "");
+            n == 1 ? "" : "s", tf2__environment_pocl_devices());
     }
     *out = platforms;
     return TF2_OK;
@@ -235,7 +236,9 @@ enum tf2_status tf2__cl_device_open(
         return tf2__fail(error, TF2_ERR_THREAD, "a mutex cannot be made");
     }
     describe(device, index);
-    device->cache_dir = tf2__cl_cache_dir(&device->base.env);
+    char cache_dir[4096];
+    if (tf2__environment_cache_dir(cache_dir, sizeof(cache_dir)))
+        device->cache_dir = tf2__strdup(&device->base.env, cache_dir);
     device->key = make_key(device);
     device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
     if (!device->key || !device->context) {

@@ -337,7 +337,7 @@ static enum tf2_status slice_make(struct tf2__cl_build *build, const struct tf2_
         int64_t begin = attr->begin[d] < 0 ? attr->begin[d] + in->shape.dim[d] : attr->begin[d];
         begin = TF2__MIN(TF2__MAX(begin, 0), in->shape.dim[d] - 1);
         shift += begin * in->stride[d];
-        m.a.stride[d] = in->stride[d] * stride;
+        m.a.stride[d] = m.shape.dim[d] == 1 ? 0 : in->stride[d] * stride;
     }
     TF2__TRY(make_map(build, &m));
     /* The operand's offset is the second of its two arguments (y's two come first). */

@@ -268,8 +268,8 @@ static bool channels_adjacent(const struct tf2__plan *plan, const struct tf2_sha
     return shape->dim[1] == 1 || stride[1] == 1;
 }
 
-/* A halo can only be the root's own. */
-static bool halo_fits(const struct layout *l, uint32_t id, uint32_t of)
+/* A halo can only be the root's own: a view that needs one spans the root's spatial dimensions, stride by stride. */
+static bool halo_fits(const struct layout *l, uint32_t id, uint32_t of, const int64_t *stride)
 {
     const struct tf2__plan_tensor *root = &l->plan->tensors[l->plan->tensors[of].root];
     const struct need *need = &l->need[id];
@@ -278,7 +278,7 @@ static bool halo_fits(const struct layout *l, uint32_t id, uint32_t of)
     if (root->shape.n_dims != l->plan->tensors[id].shape.n_dims)
         return false;
     for (uint32_t d = 2; d < root->shape.n_dims; d++) {
-        if (root->shape.dim[d] != l->plan->tensors[id].shape.dim[d] || need->begin[d] > root->halo_begin[d] ||
+        if (root->shape.dim[d] != l->plan->tensors[id].shape.dim[d] || root->stride[d] != stride[d] || need->begin[d] > root->halo_begin[d] ||
             need->end[d] > root->halo_end[d])
             return false;
     }
@@ -300,10 +300,10 @@ static bool view_slice(struct layout *l, const struct tf2__step *step)
         if (step_d < 0)
             return false;
         begin = TF2__MIN(TF2__MAX(begin, 0), in->shape.dim[d] - 1);
-        stride[d] = in->stride[d] * step_d;
+        stride[d] = out->dim[d] == 1 ? in->stride[d] : in->stride[d] * step_d;
         shift += begin * in->stride[d];
     }
-    if (!channels_adjacent(l->plan, out, stride) || !halo_fits(l, step->out, step->in[0]))
+    if (!channels_adjacent(l->plan, out, stride) || !halo_fits(l, step->out, step->in[0], stride))
         return false;
     make_view(l, step->out, step->in[0], shift, stride);
     return true;
@@ -367,12 +367,16 @@ static bool view_copy(struct layout *l, const struct tf2__step *step)
     const struct tf2__plan_tensor *in = &l->plan->tensors[step->in[0]];
     struct tf2__plan_tensor *out = &l->plan->tensors[step->out];
     int64_t stride[TF2_MAX_DIMS] = {0};
-    if (in->data || in->planar != out->planar || !reshape_strides(&in->shape, in->stride, &out->shape, stride))
+    if (in->data || in->planar != out->planar)
+        return false;
+    if (tf2_shape_equal(&in->shape, &out->shape))
+        memcpy(stride, in->stride, sizeof(stride));
+    else if (!reshape_strides(&in->shape, in->stride, &out->shape, stride))
         return false;
     if (out->dense ? !strides_are_dense(&out->shape, stride) :
                      !channels_adjacent(l->plan, &out->shape, stride))
         return false;
-    if (!halo_fits(l, step->out, step->in[0]))
+    if (!halo_fits(l, step->out, step->in[0], stride))
         return false;
     make_view(l, step->out, step->in[0], 0, stride);
     return true;

@@ -130,12 +130,36 @@ static bool is_copy(enum tf2_op op)
            op == TF2_OP_SQUEEZE || op == TF2_OP_UNSQUEEZE;
 }
 
+/* Operators whose kernels want their data laid out by the plan, halo and all. */
+static bool wants_layout(enum tf2_op op)
+{
+    return op == TF2_OP_CONV || op == TF2_OP_POOL || op == TF2_OP_LRN || op == TF2_OP_RESIZE;
+}
+
+/* Constants are dense: one that such an operator takes as its data gets a copy with a layout of its own. */
+static enum tf2_status lay_out_constant(struct tf2__plan *plan, uint32_t *in, struct tf2_error *error)
+{
+    uint32_t constant = *in, id = plan->n_tensors++;
+    assert(id < plan->cap_tensors);
+    plan->tensors[id] = (struct tf2__plan_tensor){
+        .name = plan->tensors[constant].name, .shape = plan->tensors[constant].shape, .root = id};
+    if (!tf2__plan_add_step(plan, TF2__STEP_COPY, plan->tensors[id].name, &constant, 1, id))
+        return tf2__fail_memory(error, sizeof(struct tf2__step), "a step");
+    *in = id;
+    return TF2_OK;
+}
+
 static enum tf2_status plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         const struct tf2__node *node = &plan->graph->nodes[i];
         enum tf2__step_kind kind = is_copy(node->op->id) ? TF2__STEP_COPY : TF2__STEP_NODE;
+        uint32_t data = node->n_in ? node->in[0] : TF2_NO_TENSOR;
+        if (plan->policy.channels_last && wants_layout(node->op->id) && plan->tensors[data].data)
+            TF2__TRY(lay_out_constant(plan, &data, error));
         struct tf2__step *step = tf2__plan_add_step(plan, kind, node->name, node->in, node->n_in, node->out);
+        if (step && node->n_in)
+            step->in[0] = data;
         if (!step)
             return tf2__fail_memory(error, sizeof(*step), "a step");
         step->node = node;
@@ -150,7 +174,7 @@ static enum tf2_status init_tensors(
 {
     const struct tf2_graph *graph = plan->graph;
     struct tf2_shape *shapes = tf2__arena_alloc(&plan->arena, graph->n_tensors, sizeof(*shapes));
-    plan->cap_tensors = graph->n_tensors + graph->n_inputs + graph->n_outputs;
+    plan->cap_tensors = graph->n_tensors + graph->n_inputs + graph->n_outputs + graph->n_nodes;
     plan->tensors = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*plan->tensors));
     plan->inputs = tf2__arena_alloc(&plan->arena, graph->n_inputs, sizeof(*plan->inputs));
     plan->outputs = tf2__arena_alloc(&plan->arena, graph->n_outputs, sizeof(*plan->outputs));

@@ -55,8 +55,8 @@ static bool is_weights_file(const struct tf2__importer *importer, const void *da
 }
 
 /* The importer for source->data; refuses what can be seen to be wrong from the files' kinds alone. */
-static enum tf2_status find_importer(
-    const struct tf2__source *source, const struct tf2__importer **found, struct tf2_error *error)
+static enum tf2_status
+find_importer(const struct tf2__source *source, const struct tf2__importer **found, struct tf2_error *error)
 {
     const struct tf2__importer *importer = NULL;
     for (size_t i = 0; i < TF2__COUNT(importers) && !importer; i++) {
@@ -69,12 +69,14 @@ static enum tf2_status find_importer(
         if (source->weights_bytes && importers[i]->probe(source->weights, source->weights_bytes))
             return tf2__fail(
                 error, TF2_ERR_INVALID_ARGUMENT,
-                "%s: this is a %s weights file, and '%s' is the network's definition: give them the other way "
+                "%s: this is a %s weights file, and '%s' is the network's definition: give them the other "
+                "way "
                 "round",
                 source->name, importers[i]->name, source->weights_name ? source->weights_name : "weights");
         return tf2__fail(
             error, TF2_ERR_INVALID_ARGUMENT,
-            "%s: this is a %s weights file, which does not say how the layers are connected for inference: give "
+            "%s: this is a %s weights file, which does not say how the layers are connected for inference: "
+            "give "
             "the network's definition (%s) first and this file as its weights",
             source->name, importers[i]->name, importers[i]->files);
     }
@@ -82,8 +84,9 @@ static enum tf2_status find_importer(
         return refuse_unknown(source, error);
     if (source->weights_name && !importer->takes_weights)
         return tf2__fail(
-            error, TF2_ERR_INVALID_ARGUMENT, "%s: weights file '%s' given, but %s files contain their weights",
-            source->name, source->weights_name, importer->name);
+            error, TF2_ERR_INVALID_ARGUMENT,
+            "%s: weights file '%s' given, but %s files contain their weights", source->name,
+            source->weights_name, importer->name);
     *found = importer;
     return TF2_OK;
 }
@@ -105,8 +108,8 @@ static enum tf2_status check_wanted_shapes(
             found = strcmp(graph->tensors[graph->inputs[k]].name, name) == 0;
         if (!found)
             return tf2__fail(
-                error, TF2_ERR_NOT_FOUND, "%s: a shape is given for input '%s', which the network does not have",
-                source->name, name);
+                error, TF2_ERR_NOT_FOUND,
+                "%s: a shape is given for input '%s', which the network does not have", source->name, name);
     }
     return TF2_OK;
 }
@@ -119,7 +122,8 @@ name_file(const struct tf2__source *source, enum tf2_status status, struct tf2_e
         return status;
     if (strncmp(error->message, source->name, strlen(source->name)) == 0)
         return status;
-    if (source->weights_name && strncmp(error->message, source->weights_name, strlen(source->weights_name)) == 0)
+    if (source->weights_name &&
+        strncmp(error->message, source->weights_name, strlen(source->weights_name)) == 0)
         return status;
     return tf2__fail_prefix(error, status, "%s", source->name);
 }

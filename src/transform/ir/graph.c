@@ -120,7 +120,7 @@ enum tf2_status tf2_graph_add_input(
     return TF2_OK;
 }
 
-/* The index of the first NaN or infinity, SIZE_MAX when there is none. In blocks, which the compiler vectorizes. */
+/* The index of the first NaN or infinity, SIZE_MAX when there is none. Block by block, which vectorizes. */
 static size_t find_not_finite(const float *values, size_t n)
 {
     for (size_t first = 0; first < n; first += 1024) {
@@ -314,7 +314,7 @@ void tf2__graph_compact(struct tf2_graph *graph)
     graph->n_nodes = n;
 }
 
-/* What a walk over the nodes needs: for each node the next input to look at, and the nodes begun but not done. */
+/* A walk over the nodes: for each node the next input to look at, and the nodes begun but not done. */
 struct sorter {
     struct tf2__node *sorted;
     uint32_t *next_in; /* 0: not begun; n_in + 1: done */

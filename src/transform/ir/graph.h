@@ -76,9 +76,9 @@ void tf2__graph_replace_uses(struct tf2_graph *graph, tf2_tensor_id from, tf2_te
 void tf2__graph_compact(struct tf2_graph *graph);
 
 /*
- * Puts the nodes in order of computation again, after some were appended for earlier ones to read or were given
- * inputs that are computed later. Nodes stay where they are as far as possible; dead ones are removed. Linear.
- * TF2_ERR_INTERNAL for a cycle.
+ * Puts the nodes in order of computation again, after some were appended for earlier ones to read or were
+ * given inputs that are computed later. Nodes stay where they are as far as possible; dead ones are removed.
+ * Linear. TF2_ERR_INTERNAL for a cycle.
  */
 enum tf2_status tf2__graph_sort(struct tf2_graph *graph, struct tf2_error *error);
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caffe.c: imports a Caffe network: a definition in protobuf's text format (.prototxt) and, apart from it, the
- * weights in protobuf's binary format (.caffemodel).
+ * caffe.c: imports a Caffe network: a definition in protobuf's text format (.prototxt) and, apart from it,
+ * the weights in protobuf's binary format (.caffemodel).
  *
- * The definition is read, wired and checked (caffe_net.c), then the layers that the outputs need are built in the
- * order of the file. Problems are collected: a layer with one is not built, nor, silently, what depends on it, so
- * that one report tells them all. Everything but the graph lives until the import is done.
+ * The definition is read, wired and checked (caffe_net.c), then the layers that the outputs need are built in
+ * the order of the file. Problems are collected: a layer with one is not built, nor, silently, what depends
+ * on it, so that one report tells them all. Everything but the graph lives until the import is done.
  *
- * The batch in the file is only a suggestion of whoever wrote it (training, benchmarks): inputs get batch 1 unless
- * the caller gives their shape.
+ * The batch in the file is only a suggestion of whoever wrote it (training, benchmarks): inputs get batch 1
+ * unless the caller gives their shape.
  */
 #include "transform/import/caffe/caffe.h"
 
 #include "transform/import/caffe/prototxt_lex.h"
 
 /*
- * Fields that nothing depends on at inference; the definition's descriptors do not have them. Sorted. Everything
- * else that is unknown is a problem.
+ * Fields that nothing depends on at inference; the definition's descriptors do not have them. Sorted.
+ * Everything else that is unknown is a problem.
  */
 static const char *const ignored_fields[] = {
     "accuracy_param",          /* of layers that are left out */
@@ -74,7 +74,8 @@ static bool read_varint(const unsigned char **at, const unsigned char *end, uint
     return false;
 }
 
-/* NetParameter's fields with their wire types, as far as a look at the first few tells; there has to be a layer. */
+/* NetParameter's fields with their wire types, as far as a look at the first few tells; there has to be a
+ * layer. */
 static bool probe_weights(const unsigned char *data, size_t size_bytes)
 {
     const unsigned char *at = data, *end = data + size_bytes;
@@ -102,7 +103,8 @@ static bool probe_weights(const unsigned char *data, size_t size_bytes)
 /* --- checks before building --- */
 
 static void report_unknown(
-    struct tf2__caffe *caffe, const struct tf2__prototxt_unknown *unknown, const struct tf2__caffe_layer *layer)
+    struct tf2__caffe *caffe, const struct tf2__prototxt_unknown *unknown,
+    const struct tf2__caffe_layer *layer)
 {
     int name_bytes = (int)TF2__MIN(unknown->name_bytes, (size_t)60);
     int value_bytes = (int)TF2__MIN(unknown->value_bytes, (size_t)60);
@@ -112,8 +114,9 @@ static void report_unknown(
             unknown->column, name_bytes, unknown->name, value_bytes, unknown->value);
     else if (layer)
         tf2__report_add(
-            &caffe->report, TF2_ERR_UNSUPPORTED, "line %u, column %u: unknown field '%.*s' in layer '%.60s' (%.40s)",
-            unknown->line, unknown->column, name_bytes, unknown->name, layer->name, layer->type);
+            &caffe->report, TF2_ERR_UNSUPPORTED,
+            "line %u, column %u: unknown field '%.*s' in layer '%.60s' (%.40s)", unknown->line,
+            unknown->column, name_bytes, unknown->name, layer->name, layer->type);
     else
         tf2__report_add(
             &caffe->report, TF2_ERR_UNSUPPORTED, "line %u, column %u: unknown field '%.*s'", unknown->line,
@@ -144,7 +147,8 @@ static void check_counts(struct tf2__caffe *caffe, struct tf2__caffe_layer *laye
     if (n_bottom < kind->min_bottoms || n_bottom > kind->max_bottoms)
         tf2__caffe_layer_problem(
             caffe, layer, TF2_ERR_UNSUPPORTED,
-            kind->min_bottoms == kind->max_bottoms ? "%zu bottoms, wanted %u" : "%zu bottoms, wanted at least %u",
+            kind->min_bottoms == kind->max_bottoms ? "%zu bottoms, wanted %u"
+                                                   : "%zu bottoms, wanted at least %u",
             n_bottom, n_bottom > kind->max_bottoms ? kind->max_bottoms : kind->min_bottoms);
     if (n_top > kind->max_tops)
         tf2__caffe_layer_problem(
@@ -170,12 +174,13 @@ static void report_refused(struct tf2__caffe *caffe, const struct refused_type *
                                    : "is not supported";
     if (refused->n_layers == 1)
         tf2__report_add(
-            &caffe->report, TF2_ERR_UNSUPPORTED, "layer type %.40s %s (layer '%.60s', line %u)", first->type, what,
-            first->name, first->place->line);
+            &caffe->report, TF2_ERR_UNSUPPORTED, "layer type %.40s %s (layer '%.60s', line %u)", first->type,
+            what, first->name, first->place->line);
     else
         tf2__report_add(
-            &caffe->report, TF2_ERR_UNSUPPORTED, "layer type %.40s %s (%u layers, the first is '%.60s', line %u)",
-            first->type, what, refused->n_layers, first->name, first->place->line);
+            &caffe->report, TF2_ERR_UNSUPPORTED,
+            "layer type %.40s %s (%u layers, the first is '%.60s', line %u)", first->type, what,
+            refused->n_layers, first->name, first->place->line);
 }
 
 /* Every type that cannot be imported, once. */
@@ -241,13 +246,15 @@ static bool choose_shape(
     const struct tf2_shape *wanted = tf2__import_wanted_shape(caffe->options, input->blob, only);
     if (!wanted && !input->declared) {
         tf2__report_add(
-            &caffe->report, TF2_ERR_SHAPE, "input '%.60s': the file does not say its shape: give one", input->blob);
+            &caffe->report, TF2_ERR_SHAPE, "input '%.60s': the file does not say its shape: give one",
+            input->blob);
         return false;
     }
     if (wanted && input->declared && wanted->n_dims != input->declared->n_dims) {
         tf2__report_add(
-            &caffe->report, TF2_ERR_SHAPE, "input '%.60s': a shape of %u dimensions is given, the file has %u",
-            input->blob, wanted->n_dims, input->declared->n_dims);
+            &caffe->report, TF2_ERR_SHAPE,
+            "input '%.60s': a shape of %u dimensions is given, the file has %u", input->blob, wanted->n_dims,
+            input->declared->n_dims);
         return false;
     }
     *shape = wanted ? *wanted : *input->declared;
@@ -257,8 +264,9 @@ static bool choose_shape(
         if (shape->dim[d] >= 1)
             continue;
         tf2__report_add(
-            &caffe->report, TF2_ERR_SHAPE, "input '%.60s': the file leaves dimension %u open (%lld): give a shape",
-            input->blob, d, (long long)shape->dim[d]);
+            &caffe->report, TF2_ERR_SHAPE,
+            "input '%.60s': the file leaves dimension %u open (%lld): give a shape", input->blob, d,
+            (long long)shape->dim[d]);
         return false;
     }
     return true;
@@ -277,15 +285,16 @@ static void add_inputs(struct tf2__caffe *caffe)
             continue;
         if (!input->needed) {
             tf2__log(
-                &caffe->env, TF2_LOG_INFO, "%s: input '%s' is not needed for the outputs", caffe->source->name,
-                input->blob);
+                &caffe->env, TF2_LOG_INFO, "%s: input '%s' is not needed for the outputs",
+                caffe->source->name, input->blob);
             continue;
         }
         if (!caffe->file_batch && input->declared && input->declared->n_dims && input->declared->dim[0] > 0)
             caffe->file_batch = input->declared->dim[0];
         if (!choose_shape(caffe, input, n_needed == 1, &shape))
             continue;
-        if (tf2_graph_add_input(caffe->graph, input->blob, TF2_DTYPE_F32, &shape, &input->tensor, &error) != TF2_OK)
+        if (tf2_graph_add_input(caffe->graph, input->blob, TF2_DTYPE_F32, &shape, &input->tensor, &error) !=
+            TF2_OK)
             tf2__report_add(&caffe->report, error.status, "input %s", error.message);
     }
 }
@@ -321,7 +330,8 @@ static enum tf2_status build_layers(struct tf2__caffe *caffe, struct tf2_error *
                 tf2__report_add(
                     &caffe->report, TF2_ERR_INVALID_ARGUMENT,
                     "a Caffe definition has no weights: give the .caffemodel (weights_path), or set "
-                    "random_weights_seed to make weights up (layer '%.60s', line %u, is the first that needs some)",
+                    "random_weights_seed to make weights up (layer '%.60s', line %u, is the first that needs "
+                    "some)",
                     layer->name, layer->place->line);
             continue;
         }

@@ -10,8 +10,8 @@
  *     caffe_types.c     the table: layer type to function
  *     caffe_window.c, caffe_unary.c, caffe_scale.c, caffe_shape.c   the functions
  *
- * A blob's name can stand for several tensors one after the other (layers that work in place), so layers are wired
- * by values: every top is a new value, and a name means the newest one.
+ * A blob's name can stand for several tensors one after the other (layers that work in place), so layers are
+ * wired by values: every top is a new value, and a name means the newest one.
  */
 #ifndef TF2__IMPORT_CAFFE_H
 #define TF2__IMPORT_CAFFE_H
@@ -54,13 +54,13 @@ const struct tf2__caffe_type *tf2__caffe_type_find(const char *name);
 
 /* A layer of the definition, V1 or new. */
 struct tf2__caffe_layer {
-    const char *name; /* maybe "" */
-    const char *type; /* the new name: "Convolution" */
-    const struct tf2__caffe_type *kind;          /* NULL: not supported */
-    const Tf2__Caffe__LayerParameter *param;     /* bottoms, tops, parameters; of a V1 layer a copy */
-    const struct tf2__prototxt_place *place;     /* in the text */
-    uint32_t *in;  /* values of the bottoms; TF2__CAFFE_NO_VALUE: there is none */
-    uint32_t *out; /* values of the tops */
+    const char *name;                        /* maybe "" */
+    const char *type;                        /* the new name: "Convolution" */
+    const struct tf2__caffe_type *kind;      /* NULL: not supported */
+    const Tf2__Caffe__LayerParameter *param; /* bottoms, tops, parameters; of a V1 layer a copy */
+    const struct tf2__prototxt_place *place; /* in the text */
+    uint32_t *in;                            /* values of the bottoms; TF2__CAFFE_NO_VALUE: there is none */
+    uint32_t *out;                           /* values of the tops */
     bool needed;
     bool broken; /* a problem with it has been reported: it is not built */
 };
@@ -86,7 +86,7 @@ struct tf2__caffe {
     struct tf2__report report;
     struct tf2__prototxt text;
     const Tf2__Caffe__NetParameter *net; /* text.message */
-    struct tf2__caffe_layer *layers; /* without those that rules or their type leave out */
+    struct tf2__caffe_layer *layers;     /* without those that rules or their type leave out */
     uint32_t n_layers;
     struct tf2__caffe_value *values;
     uint32_t n_values, cap_values;
@@ -95,18 +95,18 @@ struct tf2__caffe {
     uint32_t *outputs;           /* values */
     const char **output_names;
     uint32_t n_outputs;
-    int64_t file_batch; /* batch of the first input in the file, 0: not said */
+    int64_t file_batch;                 /* batch of the first input in the file, 0: not said */
     struct tf2__caffe_weights *weights; /* NULL: no weights file */
     uint64_t random_state;
-    int64_t n_made_up; /* weights so far that are not the file's */
+    int64_t n_made_up;    /* weights so far that are not the file's */
     bool weights_missing; /* a layer needs weights, and there are none at all */
 };
 
 /* --- caffe_net.c --- */
 
 /*
- * Layers, values, outputs, what is needed, from caffe->net. Problems go to the report; TF2_ERR_NO_MEMORY is the only
- * failure.
+ * Layers, values, outputs, what is needed, from caffe->net. Problems go to the report; TF2_ERR_NO_MEMORY is
+ * the only failure.
  */
 enum tf2_status tf2__caffe_net_read(struct tf2__caffe *caffe, struct tf2_error *error);
 /* Reports a problem with a layer: "layer 'conv1' (Convolution, line 7): ...". The layer will not be built. */
@@ -136,12 +136,12 @@ enum tf2_status tf2__caffe_whole_node(
     const tf2_tensor_id *in, size_t n_in, struct tf2_error *error);
 /* A layer that is an element-wise function of bottom 0. */
 enum tf2_status tf2__caffe_activation(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, enum tf2_activation_kind kind, float alpha,
-    float beta, struct tf2_error *error);
+    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, enum tf2_activation_kind kind,
+    float alpha, float beta, struct tf2_error *error);
 /* All bottoms of a layer that may have many. */
 enum tf2_status tf2__caffe_bottoms(
-    const struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, tf2_tensor_id in[TF2_MAX_NODE_INPUTS],
-    struct tf2_error *error);
+    const struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer,
+    tf2_tensor_id in[TF2_MAX_NODE_INPUTS], struct tf2_error *error);
 /* A parameter that is used as it is must be finite. */
 enum tf2_status tf2__caffe_finite(double value, const char *what, struct tf2_error *error);
 /* Caffe's axis (negative: from the end) as a number below `rank`. */
@@ -171,9 +171,10 @@ struct tf2__caffe_blob {
 enum tf2_status tf2__caffe_weights_open(struct tf2__caffe *caffe, struct tf2_error *error);
 void tf2__caffe_weights_close(struct tf2__caffe *caffe);
 /*
- * The data of a layer's blobs, all of them, in the order of the file: data[i] is dense and lies in the graph's arena.
- * Blobs that do not fit are reported here, and the layer is built with others, so that later layers are checked too.
- * TF2_ERR_NOT_FOUND with caffe->weights_missing set: there are no weights at all, which is told once.
+ * The data of a layer's blobs, all of them, in the order of the file: data[i] is dense and lies in the
+ * graph's arena. Blobs that do not fit are reported here, and the layer is built with others, so that later
+ * layers are checked too. TF2_ERR_NOT_FOUND with caffe->weights_missing set: there are no weights at all,
+ * which is told once.
  */
 enum tf2_status tf2__caffe_blobs(
     struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, const struct tf2__caffe_blob *blobs,

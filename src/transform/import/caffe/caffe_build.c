@@ -2,8 +2,8 @@
 /*
  * caffe_build.c: what the functions of the layer types share: a layer's inputs and result, nodes, names.
  *
- * A node is called as its layer (parts of it "layer.part"). Caffe keeps names of layers and blobs apart and lets
- * layers share one; a graph has one space of names, so a name that is taken gets "#2", "#3" and so on.
+ * A node is called as its layer (parts of it "layer.part"). Caffe keeps names of layers and blobs apart and
+ * lets layers share one; a graph has one space of names, so a name that is taken gets "#2", "#3" and so on.
  */
 #include "transform/import/caffe/caffe.h"
 
@@ -72,8 +72,8 @@ enum tf2_status tf2__caffe_whole_node(
 }
 
 enum tf2_status tf2__caffe_activation(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, enum tf2_activation_kind kind, float alpha,
-    float beta, struct tf2_error *error)
+    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, enum tf2_activation_kind kind,
+    float alpha, float beta, struct tf2_error *error)
 {
     const struct tf2_activation attr = {.kind = kind, .alpha = alpha, .beta = beta};
     const tf2_tensor_id in = tf2__caffe_in(caffe, layer, 0);
@@ -83,8 +83,8 @@ enum tf2_status tf2__caffe_activation(
 }
 
 enum tf2_status tf2__caffe_bottoms(
-    const struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, tf2_tensor_id in[TF2_MAX_NODE_INPUTS],
-    struct tf2_error *error)
+    const struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer,
+    tf2_tensor_id in[TF2_MAX_NODE_INPUTS], struct tf2_error *error)
 {
     size_t n = layer->param->n_bottom;
     if (n > TF2_MAX_NODE_INPUTS)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caffe_net.c: reads the definition as Caffe's Net::Init does: old layers become new ones, phase rules drop layers,
- * names of blobs become values, and from the outputs back it is found which layers are needed.
+ * caffe_net.c: reads the definition as Caffe's Net::Init does: old layers become new ones, phase rules drop
+ * layers, names of blobs become values, and from the outputs back it is found which layers are needed.
  *
- * The network that is imported is the one of phase TEST, level and stages as the file's `state` says. An output is
- * a blob that no layer reads, in the order of the file (or what the caller asks for). Layers that only make losses
- * or statistics, and layers without tops, are left out and read nothing.
+ * The network that is imported is the one of phase TEST, level and stages as the file's `state` says. An
+ * output is a blob that no layer reads, in the order of the file (or what the caller asks for). Layers that
+ * only make losses or statistics, and layers without tops, are left out and read nothing.
  */
 #include "transform/import/caffe/caffe.h"
 
@@ -176,8 +176,8 @@ static bool is_wanted(const struct tf2__caffe *caffe, const struct tf2__caffe_la
         why = "it has no tops";
     if (why)
         tf2__log(
-            &caffe->env, TF2_LOG_INFO, "%s: layer '%s' (%s) is left out: %s", caffe->source->name, layer->name,
-            layer->type, why);
+            &caffe->env, TF2_LOG_INFO, "%s: layer '%s' (%s) is left out: %s", caffe->source->name,
+            layer->name, layer->type, why);
     return !why;
 }
 
@@ -229,7 +229,8 @@ static bool check_layers(struct tf2__caffe *caffe)
             continue;
         tf2__report_add(
             &caffe->report, TF2_ERR_UNSUPPORTED,
-            "this is a V0 definition ('layers { layer { ... } }'), which is not supported: upgrade it with Caffe's "
+            "this is a V0 definition ('layers { layer { ... } }'), which is not supported: upgrade it with "
+            "Caffe's "
             "upgrade_net_proto_text");
         return false;
     }
@@ -257,8 +258,8 @@ static enum tf2_status read_layers(struct tf2__caffe *caffe, struct tf2_error *e
 /* --- values --- */
 
 /* A new value, which `blob` means from now on. */
-static enum tf2_status add_value(
-    struct tf2__caffe *caffe, const char *blob, uint32_t layer, uint32_t *id, struct tf2_error *error)
+static enum tf2_status
+add_value(struct tf2__caffe *caffe, const char *blob, uint32_t layer, uint32_t *id, struct tf2_error *error)
 {
     if (caffe->n_values == caffe->cap_values) {
         uint32_t cap = caffe->cap_values ? 2 * caffe->cap_values : 64;
@@ -283,8 +284,8 @@ static bool declare_shape(struct tf2__caffe *caffe, uint32_t value, const int64_
     const char *blob = caffe->values[value].blob;
     if (n_dims > TF2_MAX_DIMS) {
         tf2__report_add(
-            &caffe->report, TF2_ERR_UNSUPPORTED, "input '%.60s': %zu dimensions, at most %d are supported", blob,
-            n_dims, TF2_MAX_DIMS);
+            &caffe->report, TF2_ERR_UNSUPPORTED, "input '%.60s': %zu dimensions, at most %d are supported",
+            blob, n_dims, TF2_MAX_DIMS);
         return true;
     }
     struct tf2_shape *shape = tf2__arena_alloc(&caffe->arena, 1, sizeof(*shape));
@@ -342,7 +343,8 @@ static void wire_bottoms(struct tf2__caffe *caffe, struct tf2__caffe_layer *laye
 }
 
 /* A top may only replace a blob that the layer reads at the same place (in place). */
-static bool is_replaced_wrongly(const struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, size_t top)
+static bool
+is_replaced_wrongly(const struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, size_t top)
 {
     const Tf2__Caffe__LayerParameter *param = layer->param;
     if (tf2__strmap_get(&caffe->blobs, param->top[top]) == TF2__CAFFE_NO_VALUE)
@@ -350,14 +352,16 @@ static bool is_replaced_wrongly(const struct tf2__caffe *caffe, const struct tf2
     return top >= param->n_bottom || strcmp(param->bottom[top], param->top[top]) != 0;
 }
 
-static enum tf2_status wire_tops(struct tf2__caffe *caffe, struct tf2__caffe_layer *layer, struct tf2_error *error)
+static enum tf2_status
+wire_tops(struct tf2__caffe *caffe, struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
     bool is_input = layer->kind && layer->kind->role == TF2__CAFFE_INPUT;
     for (size_t i = 0; i < layer->param->n_top; i++) {
         uint32_t index = (uint32_t)(layer - caffe->layers);
         if (is_replaced_wrongly(caffe, layer, i))
             tf2__caffe_layer_problem(
-                caffe, layer, TF2_ERR_GRAPH, "top '%.60s' is made by an earlier layer too", layer->param->top[i]);
+                caffe, layer, TF2_ERR_GRAPH, "top '%.60s' is made by an earlier layer too",
+                layer->param->top[i]);
         TF2__TRY(add_value(
             caffe, layer->param->top[i], is_input ? TF2__CAFFE_NO_LAYER : index, &layer->out[i], error));
     }
@@ -408,8 +412,8 @@ static uint32_t find_output(struct tf2__caffe *caffe, const char *name)
     }
     if (value == TF2__CAFFE_NO_VALUE)
         tf2__report_add(
-            &caffe->report, TF2_ERR_NOT_FOUND, "output '%.60s': no blob and no layer with one top has this name",
-            name);
+            &caffe->report, TF2_ERR_NOT_FOUND,
+            "output '%.60s': no blob and no layer with one top has this name", name);
     return value;
 }
 
@@ -448,7 +452,8 @@ static enum tf2_status find_outputs(struct tf2__caffe *caffe, struct tf2_error *
             add_output(caffe, i, caffe->values[i].blob);
     }
     if (caffe->n_outputs == 0 && caffe->report.n_problems == 0)
-        tf2__report_add(&caffe->report, TF2_ERR_GRAPH, "the network has no layer whose result nobody else reads");
+        tf2__report_add(
+            &caffe->report, TF2_ERR_GRAPH, "the network has no layer whose result nobody else reads");
     return TF2_OK;
 }
 

@@ -2,8 +2,8 @@
 /*
  * caffe_scale.c: layers that scale or combine feature maps: BatchNorm, Scale, Bias, PReLU, Eltwise.
  *
- * Caffe's Scale and Bias stretch a blob over the extents [axis, axis + its rank) of the other; the blob is learned
- * (one bottom) or computed (two bottoms, which becomes a broadcast Eltwise).
+ * Caffe's Scale and Bias stretch a blob over the extents [axis, axis + its rank) of the other; the blob is
+ * learned (one bottom) or computed (two bottoms, which becomes a broadcast Eltwise).
  */
 #include "transform/import/caffe/caffe.h"
 
@@ -33,14 +33,14 @@ static enum tf2_status unscale_statistics(
         variance[i] = (float)(variance[i] * factor);
         if (!(variance[i] + epsilon > 0))
             return tf2__fail(
-                error, TF2_ERR_VALUE, "variance of channel %lld is %g, wanted a positive number", (long long)i,
-                variance[i]);
+                error, TF2_ERR_VALUE, "variance of channel %lld is %g, wanted a positive number",
+                (long long)i, variance[i]);
     }
     return TF2_OK;
 }
 
-enum tf2_status tf2__caffe_batch_norm(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
+enum tf2_status
+tf2__caffe_batch_norm(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
     TF2__CAFFE_PARAM(
         p, Tf2__Caffe__BatchNormParameter, TF2__CAFFE__BATCH_NORM_PARAMETER__INIT, batch_norm_param);
@@ -57,7 +57,10 @@ enum tf2_status tf2__caffe_batch_norm(
     const struct tf2__caffe_blob blobs[3] = {
         {.what = "mean", .shape = channels, .fill = TF2__CAFFE_FILL_VALUE},
         {.what = "variance", .shape = channels, .fill = TF2__CAFFE_FILL_VALUE, .value = 1},
-        {.what = "scale factor", .shape = {.n_dims = 1, .dim = {1}}, .fill = TF2__CAFFE_FILL_VALUE, .value = 1},
+        {.what = "scale factor",
+         .shape = {.n_dims = 1, .dim = {1}},
+         .fill = TF2__CAFFE_FILL_VALUE,
+         .value = 1},
     };
     TF2__TRY(tf2__caffe_blobs(caffe, layer, blobs, 3, data, error));
     TF2__TRY(tf2__caffe_finite(data[2][0], "scale factor", error));
@@ -109,8 +112,8 @@ static enum tf2_status learned(
 }
 
 /*
- * Bottom 1, whose extents equal those of bottom 0 from `axis` on, with as many trailing extents of 1 as it takes to
- * broadcast; *attr and *span as for learned factors.
+ * Bottom 1, whose extents equal those of bottom 0 from `axis` on, with as many trailing extents of 1 as it
+ * takes to broadcast; *attr and *span as for learned factors.
  */
 static enum tf2_status stretch(
     struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, int32_t axis, struct tf2_scale_attr *attr,
@@ -126,7 +129,8 @@ static enum tf2_status stretch(
         fits = y.dim[d] == x.dim[first + d];
     if (!fits)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "bottoms of shapes %s and %s, wanted the second to be a part of the first from "
+            error, TF2_ERR_SHAPE,
+            "bottoms of shapes %s and %s, wanted the second to be a part of the first from "
             "axis %d on",
             tf2_shape_format(&x, x_text, sizeof(x_text)), tf2_shape_format(&y, y_text, sizeof(y_text)), axis);
     *span = y;
@@ -149,8 +153,7 @@ tf2__caffe_scale(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer,
     struct tf2_scale_attr attr = {0};
     struct tf2_shape span = {0};
     if (layer->param->n_bottom == 1) {
-        TF2__TRY(span_shape(
-            tf2__caffe_in_shape(caffe, layer, 0), p->axis, p->num_axes, &attr, &span, error));
+        TF2__TRY(span_shape(tf2__caffe_in_shape(caffe, layer, 0), p->axis, p->num_axes, &attr, &span, error));
         return learned(caffe, layer, in[0], true, p->bias_term, &attr, &span, error);
     }
     TF2__TRY(stretch(caffe, layer, p->axis, &attr, &span, &in[1], error));
@@ -170,8 +173,7 @@ tf2__caffe_bias(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, 
     struct tf2_scale_attr attr = {0};
     struct tf2_shape span = {0};
     if (layer->param->n_bottom == 1) {
-        TF2__TRY(span_shape(
-            tf2__caffe_in_shape(caffe, layer, 0), p->axis, p->num_axes, &attr, &span, error));
+        TF2__TRY(span_shape(tf2__caffe_in_shape(caffe, layer, 0), p->axis, p->num_axes, &attr, &span, error));
         return learned(caffe, layer, in[0], false, true, &attr, &span, error);
     }
     TF2__TRY(stretch(caffe, layer, p->axis, &attr, &span, &in[1], error));

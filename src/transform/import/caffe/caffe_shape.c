@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caffe_shape.c: layers that move elements without computing: Concat, Slice, Split, Flatten, Reshape, Permute, Crop.
+ * caffe_shape.c: layers that move elements without computing: Concat, Slice, Split, Flatten, Reshape,
+ * Permute, Crop.
  *
- * Extents that are copied from the input stay copied (0 in a Reshape), so that the network can run with another batch.
+ * Extents that are copied from the input stay copied (0 in a Reshape), so that the network can run with
+ * another batch.
  */
 #include "transform/import/caffe/caffe.h"
 
@@ -14,7 +16,8 @@ static enum tf2_status pick_axis(
     struct tf2_error *error)
 {
     if (has_axis && has_old)
-        return tf2__fail(error, TF2_ERR_VALUE, "the axis is given both as axis and as the old concat_dim or slice_dim");
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "the axis is given both as axis and as the old concat_dim or slice_dim");
     if (has_old && old_axis >= rank)
         return tf2__fail(error, TF2_ERR_VALUE, "axis %u of a blob of %u dimensions", old_axis, rank);
     return tf2__caffe_axis(has_old ? (int32_t)old_axis : axis, rank, picked, error);
@@ -51,7 +54,8 @@ static enum tf2_status slice_end(
         return tf2__fail(error, TF2_ERR_VALUE, "%zu slice points for %zu tops", p->n_slice_point, n_tops);
     if (!p->n_slice_point && extent % (int64_t)n_tops)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "an extent of %lld is not cut into %zu equal parts", (long long)extent, n_tops);
+            error, TF2_ERR_SHAPE, "an extent of %lld is not cut into %zu equal parts", (long long)extent,
+            n_tops);
     if (i + 1 < n_tops)
         *end = p->n_slice_point ? p->slice_point[i] : begin + extent / (int64_t)n_tops;
     if (*end <= begin || *end > extent)
@@ -128,13 +132,15 @@ tf2__caffe_flatten(struct tf2__caffe *caffe, const struct tf2__caffe_layer *laye
 
 /* The axes [*first, *end) that a Reshape replaces. A negative axis may point behind the last one. */
 static enum tf2_status reshape_axes(
-    const Tf2__Caffe__ReshapeParameter *p, uint32_t rank, uint32_t *first, uint32_t *end, struct tf2_error *error)
+    const Tf2__Caffe__ReshapeParameter *p, uint32_t rank, uint32_t *first, uint32_t *end,
+    struct tf2_error *error)
 {
     int64_t start = p->axis < 0 ? (int64_t)rank + p->axis + 1 : p->axis;
     int64_t stop = p->num_axes < 0 ? rank : start + p->num_axes;
     if (start < 0 || start > rank || stop > rank || p->num_axes < -1)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "axis %d with num_axes %d of a blob of %u dimensions", p->axis, p->num_axes, rank);
+            error, TF2_ERR_VALUE, "axis %d with num_axes %d of a blob of %u dimensions", p->axis, p->num_axes,
+            rank);
     *first = (uint32_t)start;
     *end = (uint32_t)stop;
     return TF2_OK;
@@ -153,10 +159,12 @@ tf2__caffe_reshape(struct tf2__caffe *caffe, const struct tf2__caffe_layer *laye
         TF2__TRY(add_dim(&attr, 0, error));
     for (size_t i = 0; p->shape && i < p->shape->n_dim; i++) {
         int64_t dim = p->shape->dim[i];
-        /* The file's own batch, written out, means the batch: a first extent that stays keeps images apart. */
+        /* The file's own batch, written out, means the batch: a first extent that stays keeps images apart.
+         */
         bool is_batch = attr.n_dims == 0 && (dim == x.dim[0] || dim == caffe->file_batch);
         if (dim == 0 && attr.n_dims >= x.n_dims)
-            return tf2__fail(error, TF2_ERR_VALUE, "extent %zu of 0 copies a dimension that the bottom lacks", i);
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "extent %zu of 0 copies a dimension that the bottom lacks", i);
         TF2__TRY(add_dim(&attr, is_batch ? 0 : dim, error));
     }
     for (uint32_t d = end; d < x.n_dims; d++)
@@ -175,7 +183,8 @@ tf2__caffe_permute(struct tf2__caffe *caffe, const struct tf2__caffe_layer *laye
     for (size_t i = 0; i < p->n_order; i++) {
         if (p->order[i] >= rank || (used >> p->order[i] & 1))
             return tf2__fail(
-                error, TF2_ERR_VALUE, "order %u of a blob of %u dimensions, wanted each once", p->order[i], rank);
+                error, TF2_ERR_VALUE, "order %u of a blob of %u dimensions, wanted each once", p->order[i],
+                rank);
         used |= 1u << p->order[i];
         attr.perm[attr.n_dims++] = p->order[i];
     }
@@ -201,16 +210,16 @@ tf2__caffe_crop(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, 
         return tf2__fail(
             error, TF2_ERR_SHAPE, "bottoms of %u and %u dimensions, wanted the same", x.n_dims, size.n_dims);
     if (p->n_offset > 1 && p->n_offset != x.n_dims - axis)
-        return tf2__fail(
-            error, TF2_ERR_VALUE, "%zu offsets for %u dimensions", p->n_offset, x.n_dims - axis);
+        return tf2__fail(error, TF2_ERR_VALUE, "%zu offsets for %u dimensions", p->n_offset, x.n_dims - axis);
     for (uint32_t d = axis; d < x.n_dims; d++) {
         int64_t offset = p->n_offset ? p->offset[p->n_offset == 1 ? 0 : d - axis] : 0;
         attr.begin[d] = offset;
         attr.end[d] = offset + size.dim[d];
         if (attr.end[d] > x.dim[d])
             return tf2__fail(
-                error, TF2_ERR_SHAPE, "offset %lld and extent %lld reach over the bottom's %lld in dimension %u",
-                (long long)offset, (long long)size.dim[d], (long long)x.dim[d], d);
+                error, TF2_ERR_SHAPE,
+                "offset %lld and extent %lld reach over the bottom's %lld in dimension %u", (long long)offset,
+                (long long)size.dim[d], (long long)x.dim[d], d);
     }
     return tf2__caffe_whole_node(caffe, layer, TF2_OP_SLICE, &attr, &in, 1, error);
 }

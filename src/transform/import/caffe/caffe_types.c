@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caffe_types.c: the table of Caffe's layer types, sorted by name (strcmp's order). Supporting another one: a row
- * here and its function. Types that are not listed are refused.
+ * caffe_types.c: the table of Caffe's layer types, sorted by name (strcmp's order). Supporting another one: a
+ * row here and its function. Types that are not listed are refused.
  */
 #include "transform/import/caffe/caffe.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caffe_unary.c: layers of one bottom without much of their own: element-wise functions, LRN, Softmax, Dropout.
+ * caffe_unary.c: layers of one bottom without much of their own: element-wise functions, LRN, Softmax,
+ * Dropout.
  */
 #include "transform/import/caffe/caffe.h"
 

@@ -2,9 +2,9 @@
 /*
  * caffe_weights.c: weights for layers: from a .caffemodel, matched by layer name as Caffe does, or made up.
  *
- * The file is unpacked once; a blob is copied to the graph's arena when its layer asks for it, and freed. Made-up
- * weights come from splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), in the
- * order of the layers, so that a seed always gives the same network.
+ * The file is unpacked once; a blob is copied to the graph's arena when its layer asks for it, and freed.
+ * Made-up weights come from splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+ * 2014), in the order of the layers, so that a seed always gives the same network.
  */
 #include "transform/import/caffe/caffe.h"
 
@@ -153,7 +153,8 @@ enum tf2_status tf2__caffe_check_no_blobs(
     if (!entry || entry->used)
         return TF2_OK;
     return tf2__fail(
-        error, TF2_ERR_SHAPE, "the weights file has %zu blobs for this layer, which takes none", entry->n_blobs);
+        error, TF2_ERR_SHAPE, "the weights file has %zu blobs for this layer, which takes none",
+        entry->n_blobs);
 }
 
 /* Names in the weights file have not been checked; a log message is one line. */
@@ -246,8 +247,8 @@ static void check_blob(
         tf2_shape_format(&wanted->shape, wanted_text, sizeof(wanted_text));
         show_extents(&found, found_text, sizeof(found_text));
         snprintf(
-            text + used, size_bytes - used, "%s%s: wanted %s, the weights file has %s", separator, wanted->what,
-            wanted_text, found_text);
+            text + used, size_bytes - used, "%s%s: wanted %s, the weights file has %s", separator,
+            wanted->what, wanted_text, found_text);
     } else if (blob_count(blob) != count) {
         snprintf(
             text + used, size_bytes - used, "%s%s: wanted %zu numbers, the weights file has %zu", separator,
@@ -298,7 +299,8 @@ static uint64_t splitmix64(uint64_t *state)
     return z ^ z >> 31;
 }
 
-/* Uniform in +-sqrt(6 / fan_in): variance 2 / fan_in, which keeps the size of what flows through ReLU layers. */
+/* Uniform in +-sqrt(6 / fan_in): variance 2 / fan_in, which keeps the size of what flows through ReLU layers.
+ */
 static void make_up(struct tf2__caffe *caffe, const struct tf2__caffe_blob *blob, float *data, size_t count)
 {
     double bound = sqrt(6.0 / (double)TF2__MAX(blob->fan_in, 1));
@@ -318,15 +320,16 @@ check_wanted(const struct tf2__caffe_blob *blobs, uint32_t n_blobs, struct tf2_e
     for (uint32_t i = 0; i < n_blobs; i++) {
         if (!tf2_shape_count(&blobs[i].shape))
             return tf2__fail(
-                error, TF2_ERR_SHAPE, "%s of shape %s: every extent must be 1 or more, their product below 2^31",
-                blobs[i].what, tf2_shape_format(&blobs[i].shape, text, sizeof(text)));
+                error, TF2_ERR_SHAPE,
+                "%s of shape %s: every extent must be 1 or more, their product below 2^31", blobs[i].what,
+                tf2_shape_format(&blobs[i].shape, text, sizeof(text)));
     }
     return TF2_OK;
 }
 
 /*
- * The layer's entry, or NULL when it does not fit. Then that is reported, and zeros stand for the weights: the import
- * fails in the end, but what is wrong with later layers is found too.
+ * The layer's entry, or NULL when it does not fit. Then that is reported, and zeros stand for the weights:
+ * the import fails in the end, but what is wrong with later layers is found too.
  */
 static struct entry *find_fitting(
     struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, const struct tf2__caffe_blob *blobs,

@@ -2,8 +2,9 @@
 /*
  * caffe_window.c: layers that multiply by weights or slide a window: convolutions, InnerProduct, Pooling.
  *
- * Semantics: Caffe's BaseConvolutionLayer, InnerProductLayer, PoolingLayer. Convolutions work on one to three spatial
- * dimensions, pools on images. A pool counts windows by rounding up, and its average counts the padding.
+ * Semantics: Caffe's BaseConvolutionLayer, InnerProductLayer, PoolingLayer. Convolutions work on one to three
+ * spatial dimensions, pools on images. A pool counts windows by rounding up, and its average counts the
+ * padding.
  */
 #include "transform/import/caffe/caffe.h"
 
@@ -26,11 +27,11 @@ read_spatial(const struct spatial *s, uint32_t n_spatial, int32_t *result, struc
     if (by_name && s->n_values)
         return tf2__fail(error, TF2_ERR_VALUE, "both %s for all dimensions and for one of h, w", s->what);
     if (by_name && n_spatial != 2)
-        return tf2__fail(
-            error, TF2_ERR_VALUE, "%s for h and w on %u spatial dimensions", s->what, n_spatial);
+        return tf2__fail(error, TF2_ERR_VALUE, "%s for h and w on %u spatial dimensions", s->what, n_spatial);
     if (s->n_values > 1 && s->n_values != n_spatial)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "%zu values of %s for %u spatial dimensions", s->n_values, s->what, n_spatial);
+            error, TF2_ERR_VALUE, "%zu values of %s for %u spatial dimensions", s->n_values, s->what,
+            n_spatial);
     for (uint32_t d = 0; d < n_spatial; d++) {
         uint32_t value = s->fallback;
         if (by_name)
@@ -58,11 +59,10 @@ check_positive(const int32_t *values, uint32_t n, const char *what, struct tf2_e
 static enum tf2_status read_conv_window(
     const Tf2__Caffe__ConvolutionParameter *p, uint32_t n, struct tf2_window *window, struct tf2_error *error)
 {
-    const struct spatial kernel = {
-        "kernel_size", p->kernel_size, p->n_kernel_size, p->has_kernel_h, p->has_kernel_w, p->kernel_h,
-        p->kernel_w,   0};
-    const struct spatial stride = {
-        "stride", p->stride, p->n_stride, p->has_stride_h, p->has_stride_w, p->stride_h, p->stride_w, 1};
+    const struct spatial kernel = {"kernel_size",   p->kernel_size, p->n_kernel_size, p->has_kernel_h,
+                                   p->has_kernel_w, p->kernel_h,    p->kernel_w,      0};
+    const struct spatial stride = {"stride",        p->stride,   p->n_stride, p->has_stride_h,
+                                   p->has_stride_w, p->stride_h, p->stride_w, 1};
     const struct spatial pad = {"pad", p->pad, p->n_pad, p->has_pad_h, p->has_pad_w, p->pad_h, p->pad_w, 0};
     const struct spatial dilation = {"dilation", p->dilation, p->n_dilation, false, false, 0, 0, 1};
     TF2__TRY(read_spatial(&kernel, n, window->kernel, error));
@@ -78,8 +78,8 @@ static enum tf2_status read_conv_window(
 
 /* Weights and maybe a bias, of num_output outputs, as inputs 1 and 2 of a node. */
 static enum tf2_status add_weights(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, const struct tf2_shape *shape, bool transposed,
-    bool bias_term, tf2_tensor_id in[3], struct tf2_error *error)
+    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, const struct tf2_shape *shape,
+    bool transposed, bool bias_term, tf2_tensor_id in[3], struct tf2_error *error)
 {
     int64_t n_out = shape->dim[0], fan_in = 1;
     float *data[2];
@@ -149,8 +149,8 @@ enum tf2_status tf2__caffe_convolution(
     return convolve(caffe, layer, false, error);
 }
 
-enum tf2_status tf2__caffe_depthwise(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
+enum tf2_status
+tf2__caffe_depthwise(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
     return convolve(caffe, layer, true, error);
 }
@@ -178,12 +178,12 @@ enum tf2_status tf2__caffe_inner_product(
 static enum tf2_status
 read_pool_window(const Tf2__Caffe__PoolingParameter *p, struct tf2_window *window, struct tf2_error *error)
 {
-    const struct spatial kernel = {
-        "kernel_size", &p->kernel_size, p->has_kernel_size, p->has_kernel_h, p->has_kernel_w, p->kernel_h,
-        p->kernel_w,   0};
-    const struct spatial stride = {
-        "stride", &p->stride, p->has_stride, p->has_stride_h, p->has_stride_w, p->stride_h, p->stride_w, 1};
-    const struct spatial pad = {"pad", &p->pad, p->has_pad, p->has_pad_h, p->has_pad_w, p->pad_h, p->pad_w, 0};
+    const struct spatial kernel = {"kernel_size",   &p->kernel_size, p->has_kernel_size, p->has_kernel_h,
+                                   p->has_kernel_w, p->kernel_h,     p->kernel_w,        0};
+    const struct spatial stride = {"stride",        &p->stride,  p->has_stride, p->has_stride_h,
+                                   p->has_stride_w, p->stride_h, p->stride_w,   1};
+    const struct spatial pad = {"pad",        &p->pad,  p->has_pad, p->has_pad_h,
+                                p->has_pad_w, p->pad_h, p->pad_w,   0};
     TF2__TRY(read_spatial(&stride, 2, window->stride, error));
     TF2__TRY(read_spatial(&pad, 2, window->pad_begin, error));
     TF2__TRY(check_positive(window->stride, 2, "stride", error));
@@ -204,8 +204,8 @@ read_pool_window(const Tf2__Caffe__PoolingParameter *p, struct tf2_window *windo
 }
 
 /* Without padding Caffe keeps windows that start behind the input; nothing sensible comes out of them. */
-static enum tf2_status check_last_window(
-    const struct tf2_pool_attr *attr, const struct tf2_shape *x, struct tf2_error *error)
+static enum tf2_status
+check_last_window(const struct tf2_pool_attr *attr, const struct tf2_shape *x, struct tf2_error *error)
 {
     const struct tf2_window *w = &attr->window;
     if (attr->global || attr->rounding != TF2_POOL_CEIL || w->pad_begin[0] || w->pad_begin[1])
@@ -216,14 +216,14 @@ static enum tf2_status check_last_window(
         if (last >= in)
             return tf2__fail(
                 error, TF2_ERR_UNSUPPORTED,
-                "the last window (kernel %d, stride %d, rounded up) starts behind the input of %lld", w->kernel[d],
-                w->stride[d], (long long)in);
+                "the last window (kernel %d, stride %d, rounded up) starts behind the input of %lld",
+                w->kernel[d], w->stride[d], (long long)in);
     }
     return TF2_OK;
 }
 
-enum tf2_status tf2__caffe_pooling(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
+enum tf2_status
+tf2__caffe_pooling(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
     TF2__CAFFE_PARAM(p, Tf2__Caffe__PoolingParameter, TF2__CAFFE__POOLING_PARAMETER__INIT, pooling_param);
     const struct tf2_shape *x = tf2__caffe_in_shape(caffe, layer, 0);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prototxt.c: recursive descent over the tokens; a field's descriptor says how to read its value and where to put it.
+ * prototxt.c: recursive descent over the tokens; a field's descriptor says how to read its value and where to
+ * put it.
  *
- * The message grows in the form in which protobuf-c itself would have built it, with the same allocator, so that
- * protobuf_c_message_free_unpacked frees it: a submessage is hung into its parent before it is filled, and n of a
- * repeated field is raised when the element is complete, so this holds at any moment of a failure too.
- * A field of the descriptor whose name ends in '_' is called without it in the text.
+ * The message grows in the form in which protobuf-c itself would have built it, with the same allocator, so
+ * that protobuf_c_message_free_unpacked frees it: a submessage is hung into its parent before it is filled,
+ * and n of a repeated field is raised when the element is complete, so this holds at any moment of a failure
+ * too. A field of the descriptor whose name ends in '_' is called without it in the text.
  */
 #include "transform/import/caffe/prototxt.h"
 
@@ -28,7 +29,7 @@ struct parser {
     size_t n_ignored;
     struct tf2__lex lex;
     struct tf2__lex_token token; /* the one to look at next */
-    bool inside; /* an outermost message */
+    bool inside;                 /* an outermost message */
     bool out_of_memory;
 };
 
@@ -71,14 +72,15 @@ static bool fail_syntax(struct parser *p, const char *wanted)
             t->column, wanted);
     else
         tf2__report_add(
-            p->report, TF2_ERR_FORMAT, "line %u, column %u: wanted %s, found '%.*s'", t->line, t->column, wanted,
-            SHOWN(t));
+            p->report, TF2_ERR_FORMAT, "line %u, column %u: wanted %s, found '%.*s'", t->line, t->column,
+            wanted, SHOWN(t));
     return false;
 }
 
 /* A value that cannot be used; reading goes on. */
 static void report_value(
-    struct parser *p, const struct tf2__lex_token *t, const ProtobufCFieldDescriptor *field, const char *wanted)
+    struct parser *p, const struct tf2__lex_token *t, const ProtobufCFieldDescriptor *field,
+    const char *wanted)
 {
     tf2__report_add(
         p->report, TF2_ERR_VALUE, "line %u, column %u: %s: wanted %s, found '%.*s'", t->line, t->column,
@@ -143,7 +145,8 @@ static bool is_set(const struct target *to)
     return *(const protobuf_c_boolean *)(base + to->field->quantifier_offset);
 }
 
-/* Copies a complete value (a pointer: ownership too) into its field. False when out of memory: it is still ours. */
+/* Copies a complete value (a pointer: ownership too) into its field. False when out of memory: it is still
+ * ours. */
 static bool store(struct parser *p, const struct target *to, const void *value)
 {
     char *base = (char *)to->message;
@@ -167,7 +170,8 @@ static bool store(struct parser *p, const struct target *to, const void *value)
 
 /* A whole number with its sign. False: the token is none or does not fit the bounds. */
 static bool read_integer(
-    const struct tf2__lex_token *t, bool negative, uint64_t max_positive, uint64_t max_negative, uint64_t *value)
+    const struct tf2__lex_token *t, bool negative, uint64_t max_positive, uint64_t max_negative,
+    uint64_t *value)
 {
     if (!tf2__lex_integer(t, value) || *value > (negative ? max_negative : max_positive))
         return false;
@@ -233,7 +237,8 @@ static void remember_unknown(
 }
 
 /* Unknown names are remembered, not problems of their own: they may stand in a layer that nobody needs. */
-static void read_enum(struct parser *p, const struct target *to, const struct tf2__lex_token *t, bool negative)
+static void
+read_enum(struct parser *p, const struct target *to, const struct tf2__lex_token *t, bool negative)
 {
     const ProtobufCEnumDescriptor *descriptor = to->field->descriptor;
     uint64_t number;
@@ -244,7 +249,8 @@ static void read_enum(struct parser *p, const struct target *to, const struct tf
             memcpy(name, t->text, t->n);
         found = protobuf_c_enum_descriptor_get_value_by_name(descriptor, name);
     } else if (tf2__lex_integer(t, &number) && number <= INT32_MAX) {
-        found = protobuf_c_enum_descriptor_get_value(descriptor, (int)(negative ? -(int64_t)number : (int64_t)number));
+        found = protobuf_c_enum_descriptor_get_value(
+            descriptor, (int)(negative ? -(int64_t)number : (int64_t)number));
     } else {
         report_value(p, t, to->field, "a name of its enumeration");
         return;
@@ -550,15 +556,16 @@ static bool parse_fields(struct parser *p, ProtobufCMessage *message, char closi
 }
 
 enum tf2_status tf2__prototxt_parse(
-    const struct tf2_env *env, const char *text, size_t text_bytes, const ProtobufCMessageDescriptor *descriptor,
-    const char *const *ignored, size_t n_ignored, struct tf2__prototxt *out, struct tf2__report *report,
-    struct tf2_error *error)
+    const struct tf2_env *env, const char *text, size_t text_bytes,
+    const ProtobufCMessageDescriptor *descriptor, const char *const *ignored, size_t n_ignored,
+    struct tf2__prototxt *out, struct tf2__report *report, struct tf2_error *error)
 {
     struct parser p = {.out = out, .report = report, .ignored = ignored, .n_ignored = n_ignored};
     memset(out, 0, sizeof(*out));
     out->env = *env;
     if (text_bytes > INT32_MAX) {
-        tf2__report_add(report, TF2_ERR_UNSUPPORTED, "%zu bytes of text, at most 2^31 - 1 are read", text_bytes);
+        tf2__report_add(
+            report, TF2_ERR_UNSUPPORTED, "%zu bytes of text, at most 2^31 - 1 are read", text_bytes);
         return TF2_OK;
     }
     out->message = allocate(&p, 1, descriptor->sizeof_message);

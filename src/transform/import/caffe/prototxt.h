@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prototxt.h: protobuf's text format into protobuf-c messages, driven by their descriptors (protobuf-c itself has
- * no text format).
+ * prototxt.h: protobuf's text format into protobuf-c messages, driven by their descriptors (protobuf-c itself
+ * has no text format).
  *
- * Names that the descriptor does not have cannot be judged here (a field of a layer that is skipped anyway does not
- * matter), so they are collected, and the caller decides.
+ * Names that the descriptor does not have cannot be judged here (a field of a layer that is skipped anyway
+ * does not matter), so they are collected, and the caller decides.
  */
 #ifndef TF2__IMPORT_PROTOTXT_H
 #define TF2__IMPORT_PROTOTXT_H
@@ -43,15 +43,16 @@ struct tf2__prototxt {
 };
 
 /*
- * Parses `text` into a new message. Problems go to `report` with line and column: what follows a wrong value is still
- * read, a syntax error ends it. ignored[n_ignored] (sorted) are field names to skip wherever no descriptor knows them.
- * TF2_ERR_NO_MEMORY when memory ran out (reported in *error), else TF2_OK: look at the report. Either way *out must
- * be given to tf2__prototxt_finish, and out->message, if there is one, is a valid message.
+ * Parses `text` into a new message. Problems go to `report` with line and column: what follows a wrong value
+ * is still read, a syntax error ends it. ignored[n_ignored] (sorted) are field names to skip wherever no
+ * descriptor knows them. TF2_ERR_NO_MEMORY when memory ran out (reported in *error), else TF2_OK: look at the
+ * report. Either way *out must be given to tf2__prototxt_finish, and out->message, if there is one, is a
+ * valid message.
  */
 enum tf2_status tf2__prototxt_parse(
-    const struct tf2_env *env, const char *text, size_t text_bytes, const ProtobufCMessageDescriptor *descriptor,
-    const char *const *ignored, size_t n_ignored, struct tf2__prototxt *out, struct tf2__report *report,
-    struct tf2_error *error);
+    const struct tf2_env *env, const char *text, size_t text_bytes,
+    const ProtobufCMessageDescriptor *descriptor, const char *const *ignored, size_t n_ignored,
+    struct tf2__prototxt *out, struct tf2__report *report, struct tf2_error *error);
 /* Frees everything; a zeroed struct is allowed. */
 void tf2__prototxt_finish(struct tf2__prototxt *prototxt);
 

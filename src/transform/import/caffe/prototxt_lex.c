@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prototxt_lex.c: cuts text into tokens and decodes numbers and strings. Nothing is copied or allocated: a token is a
- * piece of the source. The language: https://protobuf.dev/reference/protobuf/textformat-spec/.
+ * prototxt_lex.c: cuts text into tokens and decodes numbers and strings. Nothing is copied or allocated: a
+ * token is a piece of the source. The language: https://protobuf.dev/reference/protobuf/textformat-spec/.
  */
 #include "transform/import/caffe/prototxt_lex.h"
 

@@ -38,8 +38,8 @@ bool tf2__lex_integer(const struct tf2__lex_token *token, uint64_t *value);
 /* A number or inf, infinity, nan, without sign, with an optional 'f' behind; `text` needs no terminator. */
 bool tf2__lex_real(const struct tf2__lex_token *token, double *value);
 /*
- * Decodes a string token into `bytes` (room for token->n); *n_bytes is what came out. False: an escape is wrong, and
- * token->problem and token->column say what and where.
+ * Decodes a string token into `bytes` (room for token->n); *n_bytes is what came out. False: an escape is
+ * wrong, and token->problem and token->column say what and where.
  */
 bool tf2__lex_string(struct tf2__lex_token *token, char *bytes, size_t *n_bytes);
 
