@@ -62,20 +62,6 @@ static json_t *text_json(const char *text)
     return string ? string : json_null();
 }
 
-/* Where compiled kernels are kept, by the rule in tf2/device.h; "" for nowhere. */
-static void find_cache_directory(char *path, size_t size_bytes)
-{
-    const char *own = getenv("TF2_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (own)
-        snprintf(path, size_bytes, "%s", own);
-    else if (xdg && *xdg)
-        snprintf(path, size_bytes, "%s/libtf2", xdg);
-    else if (home && *home)
-        snprintf(path, size_bytes, "%s/.cache/libtf2", home);
-    else
-        snprintf(path, size_bytes, "%s", "");
-}
-
 /* Counts in steps of 1000. */
 static void format_count(double n, char text[32])
 {
@@ -130,7 +116,7 @@ static void show_environment(const struct info_options *o, char *const *before, 
 {
     char cache[4096];
     json_t *object = json_object();
-    find_cache_directory(cache, sizeof(cache));
+    tf2_devices_cache_dir(cache, sizeof(cache));
     if (o->text) {
         printf("\nKernel cache  %s\n", *cache ? cache : "none");
         printf("Environment\n");

@@ -48,6 +48,9 @@ struct tf2_device_info {
     uint64_t memory_bytes;  /* 0: unknown */
 };
 
+/* Writes the directory where compiled kernels are kept by the rules above, "" for nowhere. */
+TF2_API void tf2_devices_cache_dir(char *path, size_t size_bytes);
+
 /* The strings live as long as `devices`. TF2_ERR_INVALID_ARGUMENT for an index out of range. */
 TF2_API enum tf2_status
 tf2_devices_info(const struct tf2_devices *devices, size_t index, struct tf2_device_info *info);

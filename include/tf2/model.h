@@ -42,7 +42,8 @@ struct tf2_named_shape {
 struct tf2_import_options {
     const struct tf2_env *env; /* NULL: defaults */
 
-    /* Shapes for inputs whose file leaves them open or says something else. A batch left open is 1. */
+    /* Shapes for inputs whose file leaves them open or says something else. A batch left open is 1; so is that of a Caffe
+     * definition, whatever number it has there. */
     const struct tf2_named_shape *input_shapes;
     size_t n_input_shapes;
 
@@ -54,7 +55,7 @@ struct tf2_import_options {
      * this seed (uniform, variance 2 / fan-in), for measuring speed. 0: an error. */
     uint64_t random_weights_seed;
 
-    struct tf2_preprocess preprocess; /* kept with the model, applied by tf2_model_preprocess */
+    struct tf2_preprocess preprocess; /* kept with the model, for tf2_image_to_tensor (see tf2_model_info) */
     bool no_optimize;                 /* skip the passes: the graph as the file has it, for debugging */
 };
 

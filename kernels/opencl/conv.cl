@@ -11,8 +11,12 @@
  *     for tap:                                  w[0 .. R-1]
  *         for p: acc[p][.] += x[base[p] + tap] * w[.]
  *
- * P * R accumulators, R weights and a broadcast fill the registers: 6x4, 8x3, 10x2, 14x1 of 32 (AVX-512), fewer of 16.
+ * P * R accumulators, R weights and a broadcast fill the registers: 6x4, 7x3, 7x2, 14x1 of 32 (AVX-512), fewer of 16.
  * The last tile is shifted back to end with the last pixel, so it computes some pixels twice (n_pixels >= P).
+ *
+ * Weights are read once per block and tile, the first time from memory. So that this does not wait, the first R tiles of
+ * a block fetch the next block's weights meanwhile, a cache line per tap. (With more than 7 pixels the addresses do
+ * not fit into the general registers any more, and it costs more than it gains.)
  *
  * NDRange: dimension 0: strips of `tiles` pixel tiles; dimension 1: output channel blocks.
  * pixels: n_pixels input bases, then n_pixels output offsets, then n_pixels offsets of the residual.
@@ -36,17 +40,23 @@ __kernel void CONV_NAME(
     const int y_channel = group * n_out + channel;
     const int first = get_global_id(0) * tiles;
     const int last = min(first + tiles, (n_pixels + P - 1) / P);
+    const vf lo = (vf)(act == ACT_CLIP ? act_a : -INFINITY), hi = (vf)(act == ACT_CLIP ? act_b : INFINITY);
 
     x += x_offset + group * x_group;
     weights += (size_t)block * n_taps * (R * VW);
     bias += block * (R * VW);
     y += y_offset;
+    add += max(add_offset, 0);
 
     for (int tile = first; tile < last; tile++) {
         const int pixel = min(tile * P, n_pixels - P);
         __global const float *px[P];
         __global const float *w = weights;
         vf acc[P][R];
+#if P <= 7
+        const size_t next_step = tile < R ? 64 : 0;
+        size_t next = (size_t)(weights + (size_t)n_taps * (R * VW)) + next_step * tile * n_taps;
+#endif
 #pragma unroll
         for (int p = 0; p < P; p++)
             px[p] = x + pixels[pixel + p];
@@ -56,7 +66,11 @@ __kernel void CONV_NAME(
             for (int r = 0; r < R; r++)
                 acc[p][r] = LOADV(bias + r * VW);
         }
+#if R % 2 == 0 /* the other shapes would spill */
 #pragma unroll 2
+#else
+#pragma unroll 1
+#endif
         for (int j = 0; j < n_taps; j++) {
             const int tap = taps[j];
             vf wr[R];
@@ -64,6 +78,10 @@ __kernel void CONV_NAME(
             for (int r = 0; r < R; r++)
                 wr[r] = LOADV(w + r * VW);
             w += R * VW;
+#if P <= 7
+            PREFETCH(next);
+            next += next_step;
+#endif
 #pragma unroll
             for (int p = 0; p < P; p++) {
                 const vf v = (vf)(px[p][tap]);
@@ -72,21 +90,32 @@ __kernel void CONV_NAME(
                     acc[p][r] = fma(v, wr[r], acc[p][r]);
             }
         }
+        if (n_valid == R * VW && y_stride == 1) {
 #pragma unroll
-        for (int p = 0; p < P; p++) {
-            __global float *to = y + pixels[n_pixels + pixel + p] + y_channel * y_stride;
-            __global const float *from = add + add_offset + pixels[2 * n_pixels + pixel + p] + y_channel;
+            for (int p = 0; p < P; p++) {
+                __global float *to = y + pixels[n_pixels + pixel + p] + y_channel;
+                if (add_offset >= 0) {
+                    __global const float *from = add + pixels[2 * n_pixels + pixel + p] + y_channel;
 #pragma unroll
-            for (int r = 0; r < R; r++) {
-                vf v = acc[p][r];
-                if (add_offset >= 0)
-                    v += LOADV(from + r * VW);
-                if (act == ACT_CLIP)
-                    v = fmin(fmax(v, (vf)(act_a)), (vf)(act_b));
-                if (n_valid >= (r + 1) * VW && y_stride == 1)
-                    STOREV(v, to + r * VW);
-                else
-                    store_strided(v, to + r * VW * y_stride, n_valid - r * VW, y_stride);
+                    for (int r = 0; r < R; r++)
+                        acc[p][r] += LOADV(from + r * VW);
+                }
+#pragma unroll
+                for (int r = 0; r < R; r++)
+                    STOREV(clamp_lanes(acc[p][r], lo, hi), to + r * VW);
+            }
+        } else {
+#pragma unroll
+            for (int p = 0; p < P; p++) {
+                __global float *to = y + pixels[n_pixels + pixel + p] + y_channel * y_stride;
+                __global const float *from = add + pixels[2 * n_pixels + pixel + p] + y_channel;
+#pragma unroll
+                for (int r = 0; r < R; r++) {
+                    if (add_offset >= 0 && n_valid > r * VW)
+                        acc[p][r] += LOADV(from + r * VW);
+                    store_strided(
+                        clamp_lanes(acc[p][r], lo, hi), to + r * VW * y_stride, n_valid - r * VW, y_stride);
+                }
             }
         }
         if (act > ACT_CLIP) { /* rarely: over what was just stored */

@@ -2,22 +2,53 @@
 /*
  * pool.cl: maximum and average over windows, fp32; vectors run over channels, windows are cut at the borders.
  *
+ * Every output index of a spatial dimension has four numbers: the element offset of its first window position inside
+ * the input, how many positions are inside, how many are inside the padded extent, and the distance between them.
+ * A window is the product of three such entries.
+ *
  * NDRange: dimension 0: output rows (n, d, h); dimension 1: pieces of `piece` channels (a multiple of VW).
- * t: table of numbers, see POOL_*: per spatial dimension (d, h, w) input extent, output extent, kernel, stride,
- * dilation, padding before, padding after, then element strides of x and y for n, d, h, w.
+ * t: output extents d, h, w, then element strides of x for n and of y for n, d, h, w, then the entries for all d, h, w.
  */
-#define POOL_DIM(i) (t + 7 * (i))
-#define POOL_X      (t + 21)
-#define POOL_Y      (t + 25)
+#define HEAD 8
 
-/* The window positions that lie inside: k0 .. k1 - 1; *padded: positions that lie inside the padded extent. */
-static inline void clip_window(__global const int *dim, int o, int *start, int *k0, int *k1, int *padded)
+static inline vf window_max(
+    __global const float *x, __global const int *d, __global const int *h, __global const int *w)
 {
-    const int in = dim[0], kernel_size = dim[2], dilation = dim[4];
-    *start = o * dim[3] - dim[5];
-    *k0 = *start < 0 ? (-*start + dilation - 1) / dilation : 0;
-    *k1 = min(kernel_size, max(0, (in - *start + dilation - 1) / dilation));
-    *padded = min(kernel_size, (in + dim[6] - *start + dilation - 1) / dilation);
+    vf acc = (vf)(-INFINITY);
+    for (int i = 0; i < d[1]; i++) {
+        for (int j = 0; j < h[1]; j++) {
+            __global const float *p = x + i * d[3] + j * h[3];
+            for (int k = 0; k < w[1]; k++, p += w[3])
+                acc = fmax(acc, LOADV(p));
+        }
+    }
+    return acc;
+}
+
+static inline vf window_sum(
+    __global const float *x, __global const int *d, __global const int *h, __global const int *w)
+{
+    vf acc = (vf)(0.0f);
+    for (int i = 0; i < d[1]; i++) {
+        for (int j = 0; j < h[1]; j++) {
+            __global const float *p = x + i * d[3] + j * h[3];
+            for (int k = 0; k < w[1]; k++, p += w[3])
+                acc += LOADV(p);
+        }
+    }
+    return acc;
+}
+
+/* The window of most networks, without loops. */
+static inline vf window_max_3x3(__global const float *x, int row, int column)
+{
+    vf acc[3];
+#pragma unroll
+    for (int i = 0; i < 3; i++) {
+        __global const float *p = x + i * row;
+        acc[i] = fmax(fmax(LOADV(p), LOADV(p + column)), LOADV(p + 2 * column));
+    }
+    return fmax(fmax(acc[0], acc[1]), acc[2]);
 }
 
 __kernel void pool(
@@ -26,40 +57,31 @@ __kernel void pool(
     const int include_pad)
 {
     const int row = get_global_id(0);
-    const int oh = row % POOL_DIM(1)[1];
-    const int od = row / POOL_DIM(1)[1] % POOL_DIM(0)[1];
-    const int n = row / POOL_DIM(1)[1] / POOL_DIM(0)[1];
+    const int oh = row % t[1];
+    const int od = row / t[1] % t[0];
+    const int n = row / t[1] / t[0];
     const int c_first = get_global_id(1) * piece;
     const int c_last = min(c_first + piece, n_channels);
-    int sd, d0, d1, pd, sh, h0, h1, ph;
-    clip_window(POOL_DIM(0), od, &sd, &d0, &d1, &pd);
-    clip_window(POOL_DIM(1), oh, &sh, &h0, &h1, &ph);
-    x += x_offset + n * POOL_X[0];
-    y += y_offset + n * POOL_Y[0] + od * POOL_Y[1] + oh * POOL_Y[2];
+    __global const int *d = t + HEAD + 4 * od, *h = t + HEAD + 4 * (t[0] + oh), *w = t + HEAD + 4 * (t[0] + t[1]);
+    x += x_offset + n * t[3] + d[0] + h[0];
+    y += y_offset + n * t[4] + od * t[5] + oh * t[6];
 
-    for (int ow = 0; ow < POOL_DIM(2)[1]; ow++) {
-        int sw, w0, w1, pw;
-        clip_window(POOL_DIM(2), ow, &sw, &w0, &w1, &pw);
-        const int inside = max((d1 - d0) * (h1 - h0) * (w1 - w0), 0);
-        const float factor = average ? 1.0f / (include_pad ? pd * ph * pw : max(inside, 1)) : 1.0f;
-        const int step = POOL_DIM(2)[4] * POOL_X[3];
-        for (int c = c_first; c < c_last; c += VW) {
-            vf acc = (vf)(average ? 0.0f : -INFINITY);
-            for (int kd = d0; kd < d1; kd++) {
-                for (int kh = h0; kh < h1; kh++) {
-                    __global const float *p = x + (sd + kd * POOL_DIM(0)[4]) * POOL_X[1] +
-                                              (sh + kh * POOL_DIM(1)[4]) * POOL_X[2] +
-                                              (sw + w0 * POOL_DIM(2)[4]) * POOL_X[3] + c;
-                    if (average) {
-                        for (int kw = w0; kw < w1; kw++, p += step)
-                            acc += LOADV(p);
-                    } else {
-                        for (int kw = w0; kw < w1; kw++, p += step)
-                            acc = fmax(acc, LOADV(p));
-                    }
-                }
-            }
-            store_upto(acc * factor, y + ow * POOL_Y[3] + c, c_last - c);
+    for (int ow = 0; ow < t[2]; ow++, w += 4, y += t[7]) {
+        __global const float *p = x + w[0];
+        if (average) {
+            const int count = include_pad ? d[2] * h[2] * w[2] : d[1] * h[1] * w[1];
+            const float factor = 1.0f / max(count, 1);
+            for (int c = c_first; c < c_last; c += VW)
+                store_upto(window_sum(p + c, d, h, w) * factor, y + c, c_last - c);
+        } else if (d[1] == 1 && h[1] == 3 && w[1] == 3) {
+            const int h_step = h[3], w_step = w[3];
+            for (int c = c_first; c < c_last; c += VW)
+                store_upto(window_max_3x3(p + c, h_step, w_step), y + c, c_last - c);
+        } else {
+            for (int c = c_first; c < c_last; c += VW)
+                store_upto(window_max(p + c, d, h, w), y + c, c_last - c);
         }
     }
 }
+
+#undef HEAD

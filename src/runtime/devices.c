@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "common/environment.h"
 #include "runtime/cl/cl.h"
 
 #define MAX_DEVICES 64
@@ -139,6 +140,12 @@ tf2_devices_info(const struct tf2_devices *devices, size_t index, struct tf2_dev
         return TF2_ERR_INVALID_ARGUMENT;
     *info = devices->device[index]->info;
     return TF2_OK;
+}
+
+void tf2_devices_cache_dir(char *path, size_t size_bytes)
+{
+    if (path && size_bytes && !tf2__environment_cache_dir(path, size_bytes))
+        *path = 0;
 }
 
 struct tf2__device *tf2__devices_get(struct tf2_devices *devices, size_t index)

@@ -20,7 +20,8 @@ struct tf2_session {
 
 void tf2_session_options_defaults(struct tf2_session_options *options)
 {
-    memset(options, 0, sizeof(*options));
+    if (options)
+        memset(options, 0, sizeof(*options));
 }
 
 static const struct tf2_shape *
@@ -178,6 +179,8 @@ enum tf2_status tf2_session_run(
 
 void tf2_session_stats(const struct tf2_session *session, struct tf2_session_stats *stats)
 {
+    if (!session || !stats)
+        return;
     const struct tf2__plan *plan = session->plan;
     *stats = (struct tf2_session_stats){
         .n_runs = session->n_runs, .macs = plan->macs, .weights_bytes = plan->weights_bytes,

@@ -18,7 +18,8 @@
 void *onnx_block(struct onnx_builder *b, size_t n, size_t size_bytes)
 {
     void *block = calloc(n + 1, size_bytes);
-    b->blocks = realloc(b->blocks, (b->n_blocks + 1) * sizeof(*b->blocks));
+    if ((b->n_blocks & (b->n_blocks + 1)) == 0) /* full at 0, 1, 3, 7, ... */
+        b->blocks = realloc(b->blocks, (2 * b->n_blocks + 1) * sizeof(*b->blocks));
     b->blocks[b->n_blocks++] = block;
     return block;
 }
@@ -114,8 +115,8 @@ void onnx_output(struct onnx_builder *b, const char *name)
 }
 
 Tf2__Onnx__TensorProto *onnx_tensor(
-    struct onnx_builder *b, const char *name, int32_t type, const int64_t *dims, size_t n_dims, const void *raw,
-    size_t raw_bytes)
+    struct onnx_builder *b, const char *name, int32_t type, const int64_t *dims, size_t n_dims,
+    const void *raw, size_t raw_bytes)
 {
     Tf2__Onnx__TensorProto *tensor = NEW(b, TensorProto, tensor_proto);
     tensor->name = name ? copy_string(b, name) : NULL;
@@ -152,8 +153,7 @@ onnx_floats(struct onnx_builder *b, const char *name, const int64_t *dims, size_
 
 Tf2__Onnx__TensorProto *onnx_ints(struct onnx_builder *b, const char *name, const int64_t *values, size_t n)
 {
-    Tf2__Onnx__TensorProto *tensor =
-        onnx_tensor(b, name, 7, DIMS((int64_t)n), values, n * sizeof(*values));
+    Tf2__Onnx__TensorProto *tensor = onnx_tensor(b, name, 7, DIMS((int64_t)n), values, n * sizeof(*values));
     onnx_initializer(b, tensor);
     return tensor;
 }
@@ -300,7 +300,8 @@ void onnx_refused_with(
     struct onnx_import im = onnx_import(b, options);
     if (im.status != status)
         fail_msg(
-            "status %s, wanted %s: %s", tf2_status_name(im.status), tf2_status_name(status), im.error.message);
+            "status %s, wanted %s: %s", tf2_status_name(im.status), tf2_status_name(status),
+            im.error.message);
     for (size_t i = 0; words[i]; i++) {
         if (!strstr(im.error.message, words[i]))
             fail_msg("no \"%s\" in the message: %s", words[i], im.error.message);

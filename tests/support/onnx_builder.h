@@ -32,10 +32,10 @@ struct onnx_builder {
 };
 
 /* A list of extents or numbers with its length: two arguments. */
-#define DIMS(...) (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
-#define INTS(...) DIMS(__VA_ARGS__)
+#define DIMS(...)   (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
+#define INTS(...)   DIMS(__VA_ARGS__)
 #define FLOATS(...) (const float[]){__VA_ARGS__}, sizeof((const float[]){__VA_ARGS__}) / sizeof(float)
-#define NO_DIMS NULL, 0 /* a scalar */
+#define NO_DIMS     NULL, 0 /* a scalar */
 
 void onnx_open(struct onnx_builder *b, int64_t opset);
 void onnx_close(struct onnx_builder *b);
@@ -57,12 +57,13 @@ Tf2__Onnx__TensorProto *onnx_list(struct onnx_builder *b, const char *name, cons
 Tf2__Onnx__TensorProto *onnx_float(struct onnx_builder *b, const char *name, float value);
 /* A tensor that belongs to nothing yet. */
 Tf2__Onnx__TensorProto *onnx_tensor(
-    struct onnx_builder *b, const char *name, int32_t type, const int64_t *dims, size_t n_dims, const void *raw,
-    size_t raw_bytes);
+    struct onnx_builder *b, const char *name, int32_t type, const int64_t *dims, size_t n_dims,
+    const void *raw, size_t raw_bytes);
 /* Makes a tensor an initializer. */
 void onnx_initializer(struct onnx_builder *b, Tf2__Onnx__TensorProto *tensor);
 
-/* inputs and outputs: names with blanks between, "-" for one that is left out. Attributes go to the last node. */
+/* inputs and outputs: names with blanks between, "-" for one that is left out. Attributes go to the last
+ * node. */
 void onnx_node(struct onnx_builder *b, const char *type, const char *inputs, const char *outputs);
 Tf2__Onnx__AttributeProto *onnx_attr(struct onnx_builder *b, const char *name, int32_t type);
 void onnx_int_attr(struct onnx_builder *b, const char *name, int64_t value);
@@ -91,7 +92,8 @@ void onnx_import_free(struct onnx_import *im);
 
 /* Imports and closes the builder; the import has to succeed. */
 struct onnx_import onnx_imported(struct onnx_builder *b);
-/* Imports and closes the builder; it has to fail with this status and have all of the words in its message. */
+/* Imports and closes the builder; it has to fail with this status and have all of the words in its message.
+ */
 #define onnx_refused(b, status, ...) onnx_refused_with(b, NULL, status, (const char *[]){__VA_ARGS__, NULL})
 void onnx_refused_with(
     struct onnx_builder *b, const struct tf2_import_options *options, enum tf2_status status,
@@ -101,10 +103,11 @@ void onnx_refused_with(
 const struct tf2__node *
 onnx_has_node(const struct onnx_import *im, uint32_t i, enum tf2_op op, const char *name, const char *shape);
 /* Input k of a node has to be a constant of this shape; returns its numbers. */
-const float *onnx_has_constant(
-    const struct onnx_import *im, const struct tf2__node *node, uint32_t k, const char *shape);
+const float *
+onnx_has_constant(const struct onnx_import *im, const struct tf2__node *node, uint32_t k, const char *shape);
 /* The shape of output 0 has to be this one when the inputs get these shapes; "-": they have to be refused. */
-void onnx_has_shape_for(const struct onnx_import *im, const struct tf2_shape *input_shapes, const char *shape);
+void onnx_has_shape_for(
+    const struct onnx_import *im, const struct tf2_shape *input_shapes, const char *shape);
 /* The same with another batch in all inputs. */
 void onnx_has_batch(const struct onnx_import *im, int64_t batch, const char *shape);
 

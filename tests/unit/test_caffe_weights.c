@@ -158,7 +158,7 @@ static void weights_files_that_are_none(void **state)
     caffe_net_fails(&net, TF2_ERR_FORMAT, "test.caffemodel: ", NULL);
     caffe_net_free(&net);
     caffe_net_import(&net, CONV_NET, NULL, 0, NULL);
-    caffe_net_fails(&net, TF2_ERR_INVALID_ARGUMENT, "random_weights_seed", "layer 'c', line 2", NULL);
+    caffe_net_fails(&net, TF2_ERR_INVALID_ARGUMENT, "give the .caffemodel", "layer 'c', line 2", NULL);
     caffe_net_free(&net);
 }
 

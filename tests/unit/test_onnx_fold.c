@@ -72,9 +72,10 @@ static void test_int_binary(void **state)
         const char *type;
         float wanted[3];
     } rows[] = {
-        {"Add", {10, -4, 4}}, {"Sub", {4, -10, 10}}, {"Mul", {21, -21, -21}}, {"Div", {2, -2, -2}},
-        {"Mod", {1, 2, -2}}, {"Max", {7, 3, 7}}, {"Min", {3, -7, -3}}, {"Equal", {0, 0, 0}},
-        {"Less", {0, 1, 0}}, {"Greater", {1, 0, 1}}, {"LessOrEqual", {0, 1, 0}}, {"GreaterOrEqual", {1, 0, 1}},
+        {"Add", {10, -4, 4}},   {"Sub", {4, -10, 10}},      {"Mul", {21, -21, -21}},
+        {"Div", {2, -2, -2}},   {"Mod", {1, 2, -2}},        {"Max", {7, 3, 7}},
+        {"Min", {3, -7, -3}},   {"Equal", {0, 0, 0}},       {"Less", {0, 1, 0}},
+        {"Greater", {1, 0, 1}}, {"LessOrEqual", {0, 1, 0}}, {"GreaterOrEqual", {1, 0, 1}},
         {"Sum", {10, -4, 4}},
     };
     for (size_t i = 0; i < TF2__COUNT(rows); i++) {
@@ -106,8 +107,9 @@ static void test_overflow(void **state)
         const char *type;
         int64_t a, b;
     } rows[] = {
-        {"Add", INT64_MAX, 1}, {"Sub", INT64_MIN, 1}, {"Mul", INT64_MAX, 2}, {"Div", 1, 0},
-        {"Div", INT64_MIN, -1}, {"Mod", 1, 0}, {"Mod", INT64_MIN, -1}, {"Pow", 10, 30}, {"Pow", 0, -1},
+        {"Add", INT64_MAX, 1},  {"Sub", INT64_MIN, 1},  {"Mul", INT64_MAX, 2},
+        {"Div", 1, 0},          {"Div", INT64_MIN, -1}, {"Mod", 1, 0},
+        {"Mod", INT64_MIN, -1}, {"Pow", 10, 30},        {"Pow", 0, -1},
     };
     for (size_t i = 0; i < TF2__COUNT(rows); i++) {
         struct onnx_builder b;
@@ -152,8 +154,13 @@ static void test_unary(void **state)
         const char *type;
         float wanted[3];
     } rows[] = {
-        {"Abs", {2.5f, 4, 0.25f}}, {"Neg", {2.5f, -4, -0.25f}}, {"Floor", {-3, 4, 0}}, {"Ceil", {-2, 4, 1}},
-        {"Round", {-2, 4, 0}}, {"Sign", {-1, 1, 1}}, {"Reciprocal", {-0.4f, 0.25f, 4}},
+        {"Abs", {2.5f, 4, 0.25f}},
+        {"Neg", {2.5f, -4, -0.25f}},
+        {"Floor", {-3, 4, 0}},
+        {"Ceil", {-2, 4, 1}},
+        {"Round", {-2, 4, 0}},
+        {"Sign", {-1, 1, 1}},
+        {"Reciprocal", {-0.4f, 0.25f, 4}},
     };
     struct onnx_builder b;
     for (size_t i = 0; i < TF2__COUNT(rows); i++) {
@@ -305,9 +312,11 @@ static void test_slices(void **state)
         float wanted[5];
         size_t n;
     } rows[] = {
-        {1, 4, 1, {2, 3, 4}, 3}, {-2, INT64_MAX, 1, {4, 5}, 2}, {0, -1, 2, {1, 3}, 2},
-        {-1, INT64_MIN, -1, {5, 4, 3, 2, 1}, 5}, {3, 0, -2, {4, 2}, 2}, {100, 1, -1, {5, 4, 3}, 3},
-        {-100, 2, 1, {1, 2}, 2}, {0, 5, INT64_MAX, {1}, 1}, {4, -100, INT64_MIN, {5}, 1},
+        {1, 4, 1, {2, 3, 4}, 3},      {-2, INT64_MAX, 1, {4, 5}, 2},
+        {0, -1, 2, {1, 3}, 2},        {-1, INT64_MIN, -1, {5, 4, 3, 2, 1}, 5},
+        {3, 0, -2, {4, 2}, 2},        {100, 1, -1, {5, 4, 3}, 3},
+        {-100, 2, 1, {1, 2}, 2},      {0, 5, INT64_MAX, {1}, 1},
+        {4, -100, INT64_MIN, {5}, 1},
     };
     for (size_t i = 0; i < TF2__COUNT(rows); i++) {
         struct onnx_builder b;
@@ -427,18 +436,10 @@ static void test_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_int_binary),
-        cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_unary),
-        cmocka_unit_test(test_cast),
-        cmocka_unit_test(test_logic),
-        cmocka_unit_test(test_reduce),
-        cmocka_unit_test(test_movers),
-        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_constants),
-        cmocka_unit_test(test_made),
-        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_int_binary), cmocka_unit_test(test_overflow), cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_unary),      cmocka_unit_test(test_cast),     cmocka_unit_test(test_logic),
+        cmocka_unit_test(test_reduce),     cmocka_unit_test(test_movers),   cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_constants),  cmocka_unit_test(test_made),     cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

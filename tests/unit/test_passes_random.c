@@ -255,7 +255,7 @@ static void test_random_networks(void **state)
 {
     (void)state;
     unsigned long first = 0, last = 399, n_before = 0, n_after = 0;
-    const char *runs = getenv("RUNS");
+    const char *runs = getenv("TF2_TEST_ROUNDS");
     if (runs && sscanf(runs, "%lu:%lu", &first, &last) < 1)
         fail_msg("RUNS=%s, wanted FIRST:LAST", runs);
     for (unsigned long seed = first; seed <= last; seed++) {

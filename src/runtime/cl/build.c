@@ -98,12 +98,11 @@ tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, voi
         return tf2__fail_memory(build->error, sizeof(*exe->buffers), "a buffer");
     /* Slack, as in the arena: kernels may read a vector beyond the end. */
     size_t size = ((size_t)n + build->plan->policy.slack) * sizeof(float);
-    cl_mem mem = clCreateBuffer(build->device->context, CL_MEM_READ_ONLY, size, NULL, &code);
-    if (!mem)
-        return tf2__cl_fail(build->error, code, "clCreateBuffer (weights)");
-    exe->buffers[exe->n_buffers] = mem;
+    struct tf2__cl_memory *memory = &exe->buffers[exe->n_buffers];
+    TF2__TRY(
+        tf2__cl_memory_create(build->device, CL_MEM_READ_ONLY, size, "a buffer of weights", memory, build->error));
     *buffer = exe->n_buffers++;
-    *data = clEnqueueMapBuffer(build->queue, mem, CL_TRUE, CL_MAP_WRITE, 0, size, 0, NULL, NULL, &code);
+    *data = clEnqueueMapBuffer(build->queue, memory->mem, CL_TRUE, CL_MAP_WRITE, 0, size, 0, NULL, NULL, &code);
     if (!*data)
         return tf2__cl_fail(build->error, code, "clEnqueueMapBuffer (weights)");
     exe->plan->weights_bytes += size;
@@ -113,7 +112,7 @@ tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, voi
 enum tf2_status tf2__cl_buffer_unmap(struct tf2__cl_build *build, uint32_t buffer, void *data)
 {
     cl_int code =
-        clEnqueueUnmapMemObject(build->queue, build->executable->buffers[buffer], data, 0, NULL, NULL);
+        clEnqueueUnmapMemObject(build->queue, build->executable->buffers[buffer].mem, data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(build->error, code, "clEnqueueUnmapMemObject");
 }
 
@@ -195,7 +194,7 @@ void tf2__cl_release(struct tf2__device *device, struct tf2__executable *exe)
     if (!exe)
         return;
     for (uint32_t i = 0; i < exe->n_buffers; i++)
-        clReleaseMemObject(exe->buffers[i]);
+        tf2__cl_memory_destroy(exe->device, &exe->buffers[i]);
     tf2__arena_finish(&exe->arena);
     tf2__free(&device->env, exe);
 }

@@ -9,7 +9,7 @@
 struct tf2__run_state {
     const struct tf2__executable *exe;
     cl_command_queue queue;
-    cl_mem arena;
+    struct tf2__cl_memory arena;
     cl_kernel *kernels; /* per launch */
 };
 
@@ -33,12 +33,13 @@ static void close_state(struct tf2__device *device, struct tf2__run_state *state
 {
     if (!state)
         return;
+    if (state->queue)
+        clFinish(state->queue); /* a run whose outputs were not read may still be under way */
     for (uint32_t i = 0; state->kernels && i < state->exe->n_launches; i++) {
         if (state->kernels[i])
             clReleaseKernel(state->kernels[i]);
     }
-    if (state->arena)
-        clReleaseMemObject(state->arena);
+    tf2__cl_memory_destroy(state->exe->device, &state->arena);
     if (state->queue)
         clReleaseCommandQueue(state->queue);
     tf2__free(&device->env, state->kernels);
@@ -50,9 +51,9 @@ static cl_int set_arg(
 {
     switch (arg->kind) {
     case TF2__CL_ARG_ARENA:
-        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->arena);
+        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->arena.mem);
     case TF2__CL_ARG_BUFFER:
-        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->exe->buffers[arg->value.buffer]);
+        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->exe->buffers[arg->value.buffer].mem);
     case TF2__CL_ARG_INT:
         return clSetKernelArg(kernel, index, sizeof(cl_int), &arg->value.i);
     case TF2__CL_ARG_FLOAT:
@@ -90,7 +91,7 @@ static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_byt
 {
     static const cl_float zero = 0.0f;
     cl_int code =
-        clEnqueueFillBuffer(state->queue, state->arena, &zero, sizeof(zero), 0, size_bytes, 0, NULL, NULL);
+        clEnqueueFillBuffer(state->queue, state->arena.mem, &zero, sizeof(zero), 0, size_bytes, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "clEnqueueFillBuffer");
 }
 
@@ -139,9 +140,8 @@ prepare(struct tf2__run_state *state, const struct tf2__executable *exe, struct 
     state->queue = clCreateCommandQueue(exe->device->context, exe->device->id, 0, &code);
     if (!state->queue)
         return tf2__cl_fail(error, code, "clCreateCommandQueue");
-    state->arena = clCreateBuffer(exe->device->context, CL_MEM_READ_WRITE, size_bytes, NULL, &code);
-    if (!state->arena)
-        return tf2__cl_fail(error, code, "clCreateBuffer (intermediate tensors)");
+    TF2__TRY(tf2__cl_memory_create(
+        exe->device, CL_MEM_READ_WRITE, size_bytes, "intermediate tensors", &state->arena, error));
     TF2__TRY(clear_arena(state, size_bytes, error));
     state->kernels = tf2__calloc(&exe->device->base.env, exe->n_launches, sizeof(*state->kernels));
     if (!state->kernels)
@@ -182,7 +182,7 @@ write_tensor(struct tf2__run_state *state, uint32_t tensor, const void *data, st
 {
     size_t offset = (size_t)tf2__plan_offset(state->exe->plan, tensor) * sizeof(float);
     cl_int code = clEnqueueWriteBuffer(
-        state->queue, state->arena, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
+        state->queue, state->arena.mem, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "writing an input");
 }
 
@@ -196,7 +196,7 @@ read_tensor(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf
     }
     size_t offset = (size_t)tf2__plan_offset(state->exe->plan, tensor) * sizeof(float);
     cl_int code = clEnqueueReadBuffer(
-        state->queue, state->arena, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
+        state->queue, state->arena.mem, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "reading an output");
 }
 

@@ -33,6 +33,7 @@ struct tf2__cl_device {
     cl_device_id id;
     cl_context context;
     int vector_width;
+    bool is_pocl_cpu; /* the cores of this machine, through clang: host memory is the device's memory */
     char *cache_dir; /* NULL: no cache */
     char *key;       /* what a compiled program depends on besides its source */
     pthread_mutex_t lock; /* guards programs */
@@ -57,6 +58,20 @@ void tf2__cl_cache_store(
 /* The family's program, built when it is first asked for. */
 enum tf2_status tf2__cl_program_get(
     struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *program, struct tf2_error *error);
+
+/* --- memory.c --- */
+
+/* A buffer of the device. On a CPU large ones lie in memory that the library aligned for huge pages. */
+struct tf2__cl_memory {
+    cl_mem mem;
+    void *host; /* NULL: the OpenCL implementation's own */
+};
+
+enum tf2_status tf2__cl_memory_create(
+    struct tf2__cl_device *device, cl_mem_flags access, size_t size_bytes, const char *what,
+    struct tf2__cl_memory *memory, struct tf2_error *error);
+/* Takes a zeroed struct too. */
+void tf2__cl_memory_destroy(struct tf2__cl_device *device, struct tf2__cl_memory *memory);
 
 /* --- tiles of conv.cl --- */
 
@@ -103,7 +118,7 @@ struct tf2__executable {
     struct tf2__cl_launch *launches;
     uint32_t n_launches, cap_launches;
     uint32_t *first_launch; /* per step, and one behind */
-    cl_mem *buffers;
+    struct tf2__cl_memory *buffers;
     uint32_t n_buffers, cap_buffers;
     uint32_t *constant; /* per plan tensor: its dense upload + 1, 0 for none yet */
     struct tf2__cl_launch *init; /* halo fills that are done once per session */

@@ -188,6 +188,14 @@ static const char *type_name(cl_device_id id)
     return type & CL_DEVICE_TYPE_GPU ? "gpu" : type & CL_DEVICE_TYPE_CPU ? "cpu" : "other";
 }
 
+static bool is_pocl_cpu(cl_device_id id)
+{
+    cl_platform_id platform = NULL;
+    if (clGetDeviceInfo(id, CL_DEVICE_PLATFORM, sizeof(platform), &platform, NULL) != CL_SUCCESS)
+        return false;
+    return pocl_major(platform) > 0 && strcmp(type_name(id), "cpu") == 0;
+}
+
 static void describe(struct tf2__cl_device *device, size_t index)
 {
     cl_ulong memory = 0;
@@ -212,8 +220,8 @@ static char *make_key(const struct tf2__cl_device *device)
 {
     char key[1024];
     snprintf(
-        key, sizeof(key), "%s|%s|%s|VW=%d", device->strings[1], device->strings[2], device->strings[3],
-        device->vector_width);
+        key, sizeof(key), "%s|%s|%s|VW=%d|CPU=%d", device->strings[1], device->strings[2], device->strings[3],
+        device->vector_width, device->is_pocl_cpu);
     return tf2__strdup(&device->base.env, key);
 }
 
@@ -228,6 +236,7 @@ enum tf2_status tf2__cl_device_open(
     device->base.env = platforms->env;
     device->id = platforms->devices[index];
     device->vector_width = choose_vector_width(device->id);
+    device->is_pocl_cpu = is_pocl_cpu(device->id);
     device->base.policy = (struct tf2__layout_policy){
         .channels_last = true, .halo = true, .lanes = (uint32_t)device->vector_width,
         .slack = (uint32_t)device->vector_width * 4};

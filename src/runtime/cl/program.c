@@ -14,7 +14,7 @@
 
 /* Tile shapes by how many vector registers the device's instruction set has: 32 of 16 lanes, 16 of 8 (AVX2) or of 4. */
 static const struct tf2__cl_tile tiles_16[] = {
-    {6, 4, 0.92f}, {8, 3, 0.86f}, {10, 2, 0.90f}, {14, 1, 0.75f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
+    {6, 4, 0.92f}, {7, 3, 0.90f}, {7, 2, 0.88f}, {14, 1, 0.65f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
 static const struct tf2__cl_tile tiles_8[] = {
     {6, 2, 0.90f}, {4, 3, 0.90f}, {8, 1, 0.70f}, {1, 4, 0.30f}, {3, 4, 0.80f}};
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
@@ -130,10 +130,10 @@ static enum tf2_status build_program(
     struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *out, struct tf2_error *error)
 {
     struct sources s;
-    char options[64];
+    char options[96];
     cl_int code;
     collect(device, family, &s);
-    snprintf(options, sizeof(options), "-w -DVW=%d", device->vector_width);
+    snprintf(options, sizeof(options), "-w -DVW=%d%s", device->vector_width, device->is_pocl_cpu ? " -DTF2_CPU" : "");
     *out = load_cached(device, &s, options);
     if (*out)
         return TF2_OK;

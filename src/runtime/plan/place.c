@@ -81,10 +81,10 @@ static bool alive_together(const struct block *a, const struct block *b)
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset for blocks[i] among the i already placed ones. `sorted` holds those by offset. */
-static int64_t find_offset(const struct block *blocks, uint32_t i, const uint32_t *sorted)
+/* The lowest offset, from `lead` on, for blocks[i] among the i already placed ones. `sorted` holds those by offset. */
+static int64_t find_offset(const struct block *blocks, uint32_t i, const uint32_t *sorted, int64_t lead)
 {
-    int64_t offset = 0;
+    int64_t offset = lead;
     for (uint32_t k = 0; k < i; k++) {
         const struct block *other = &blocks[sorted[k]];
         if (!alive_together(other, &blocks[i]))
@@ -98,8 +98,9 @@ static int64_t find_offset(const struct block *blocks, uint32_t i, const uint32_
 
 static void place_blocks(struct tf2__plan *plan, struct block *blocks, uint32_t n, uint32_t *sorted)
 {
+    int64_t lead = tf2__round_up(plan->policy.slack, ALIGN_ELEMENTS);
     for (uint32_t i = 0; i < n; i++) {
-        blocks[i].offset = find_offset(blocks, i, sorted);
+        blocks[i].offset = find_offset(blocks, i, sorted, lead);
         uint32_t k = i;
         while (k > 0 && blocks[sorted[k - 1]].offset > blocks[i].offset) {
             sorted[k] = sorted[k - 1];

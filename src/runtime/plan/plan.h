@@ -28,7 +28,7 @@ struct tf2__layout_policy {
     bool channels_last;  /* feature maps as N, spatial..., C; else dense row-major */
     bool halo;           /* convolutions read padding from memory */
     uint32_t lanes;      /* channels-last pixels are padded to a multiple of this where it pays; 1: never */
-    uint32_t slack;      /* elements that a kernel may read (never write) beyond the end of a tensor */
+    uint32_t slack;      /* elements that a kernel may read (never write) before and behind a tensor */
 };
 
 struct tf2__plan_tensor {

@@ -190,7 +190,7 @@ static enum tf2_status check_inputs(
         if (inputs[i] >= graph->n_tensors)
             return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "input %zu: no tensor %u", i, inputs[i]);
         const struct tf2__tensor *tensor = &graph->tensors[inputs[i]];
-        if ((op->constant_inputs >> i & 1) && !tensor->data)
+        if (i < 32 && (op->constant_inputs >> i & 1) && !tensor->data)
             return tf2__fail(
                 error, TF2_ERR_UNSUPPORTED, "input %zu of %s ('%s') is computed, only constants are supported",
                 i, op->name, tensor->name);
@@ -229,6 +229,8 @@ enum tf2_status tf2_graph_add_node(
         status = check_shape("output", &out_shape, error);
     if (status != TF2_OK)
         return tf2__fail_prefix(error, status, "%s (%s)", name, op->name);
+    if (op->settle)
+        op->settle(node.attr, shapes);
 
     TF2__TRY(
         add_tensor(graph, name, TF2_DTYPE_F32, &out_shape, NULL, graph->n_nodes, &node.out, error));

@@ -54,6 +54,10 @@ struct tf2__op {
         const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
         struct tf2_error *error);
 
+    /* Makes attributes that stand for "as the extents are" explicit, once, when the node is added: later it may be
+     * inferred for other extents. NULL: there are none. */
+    void (*settle)(void *attr, const struct tf2_shape *const *in);
+
     /* Multiply-accumulates for one execution; NULL: none worth counting. Shapes are valid. */
     int64_t (*macs)(
         const void *attr, const struct tf2_shape *const *in, uint32_t n_in, const struct tf2_shape *out);

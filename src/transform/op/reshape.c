@@ -115,6 +115,17 @@ static enum tf2_status infer_squeeze(
     return TF2_OK;
 }
 
+/* "Every extent of 1" means those of now: else the rank would depend on the batch. */
+static void settle_squeeze(void *attr, const struct tf2_shape *const *in)
+{
+    struct tf2_axes_attr *a = attr;
+    uint32_t ones = 0;
+    for (uint32_t d = 0; d < in[0]->n_dims; d++)
+        ones |= in[0]->dim[d] == 1 ? 1u << d : 0;
+    if (!a->axes)
+        a->axes = ones;
+}
+
 static enum tf2_status infer_unsqueeze(
     const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
     struct tf2_error *error)
@@ -145,7 +156,7 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
     }
 }
 
-#define RESHAPING_OP(op, number, attr_struct, infer_function)                                                \
+#define RESHAPING_OP(op, number, attr_struct, infer_function, settle_function)                               \
     const struct tf2__op tf2__op_##op = {                                                                    \
         .id = number,                                                                                        \
         .name = #op,                                                                                         \
@@ -153,12 +164,13 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
         .min_inputs = 1,                                                                                     \
         .max_inputs = 1,                                                                                     \
         .infer = infer_function,                                                                             \
+        .settle = settle_function,                                                                           \
         .eval = eval,                                                                                        \
     }
 
-RESHAPING_OP(identity, TF2_OP_IDENTITY, struct tf2_no_attr, infer_identity);
-RESHAPING_OP(dropout, TF2_OP_DROPOUT, struct tf2_no_attr, infer_identity);
-RESHAPING_OP(flatten, TF2_OP_FLATTEN, struct tf2_axis_attr, infer_flatten);
-RESHAPING_OP(reshape, TF2_OP_RESHAPE, struct tf2_reshape_attr, infer_reshape);
-RESHAPING_OP(squeeze, TF2_OP_SQUEEZE, struct tf2_axes_attr, infer_squeeze);
-RESHAPING_OP(unsqueeze, TF2_OP_UNSQUEEZE, struct tf2_axes_attr, infer_unsqueeze);
+RESHAPING_OP(identity, TF2_OP_IDENTITY, struct tf2_no_attr, infer_identity, NULL);
+RESHAPING_OP(dropout, TF2_OP_DROPOUT, struct tf2_no_attr, infer_identity, NULL);
+RESHAPING_OP(flatten, TF2_OP_FLATTEN, struct tf2_axis_attr, infer_flatten, NULL);
+RESHAPING_OP(reshape, TF2_OP_RESHAPE, struct tf2_reshape_attr, infer_reshape, NULL);
+RESHAPING_OP(squeeze, TF2_OP_SQUEEZE, struct tf2_axes_attr, infer_squeeze, settle_squeeze);
+RESHAPING_OP(unsqueeze, TF2_OP_UNSQUEEZE, struct tf2_axes_attr, infer_unsqueeze, NULL);

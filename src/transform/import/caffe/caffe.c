@@ -329,9 +329,8 @@ static enum tf2_status build_layers(struct tf2__caffe *caffe, struct tf2_error *
             if (!missing_before)
                 tf2__report_add(
                     &caffe->report, TF2_ERR_INVALID_ARGUMENT,
-                    "a Caffe definition has no weights: give the .caffemodel (weights_path), or set "
-                    "random_weights_seed to make weights up (layer '%.60s', line %u, is the first that needs "
-                    "some)",
+                    "a Caffe definition has no weights: give the .caffemodel that belongs to it (layer '%.60s', "
+                    "line %u, is the first that needs some)",
                     layer->name, layer->place->line);
             continue;
         }

@@ -7,12 +7,12 @@
  *                 ├─ all inputs known: folded (onnx_fold*.c), nothing goes into the graph
  *                 └─ else: converted (onnx_ops_*.c) to one or more nodes of the graph
  *
- * A value is what an ONNX name stands for: a tensor of the graph, or a constant. Shapes are known at import, so
- * what a network computes from shapes (Shape, Gather, Concat, ... Reshape) is constant here. To find out what of
- * it depends on the batch or on the size of the input, every shape and every such constant is computed several
- * times, once per lane: for the input shapes as they are, for another batch, and for other spatial extents. What
- * comes out the same in two lanes does not depend on what differs between them. A lane is dropped where the
- * network cannot take its shapes (a fully connected layer behind a free-size map, say).
+ * A value is what an ONNX name stands for: a tensor of the graph, or a constant. Shapes are known at import,
+ * so what a network computes from shapes (Shape, Gather, Concat, ... Reshape) is constant here. To find out
+ * what of it depends on the batch or on the size of the input, every shape and every such constant is
+ * computed several times, once per lane: for the input shapes as they are, for another batch, and for other
+ * spatial extents. What comes out the same in two lanes does not depend on what differs between them. A lane
+ * is dropped where the network cannot take its shapes (a fully connected layer behind a free-size map, say).
  */
 #ifndef TF2__IMPORT_ONNX_INTERNAL_H
 #define TF2__IMPORT_ONNX_INTERNAL_H
@@ -51,8 +51,8 @@ enum {
     TF2__ONNX_BFLOAT16 = 16,
 };
 
-/* Known numbers. All float types are kept as float, all integer types and bool as int64_t. Unlike a tensor of the
- * graph an array may be empty (an extent of 0). */
+/* Known numbers. All float types are kept as float, all integer types and bool as int64_t. Unlike a tensor of
+ * the graph an array may be empty (an extent of 0). */
 struct tf2__onnx_array {
     int32_t type; /* TF2__ONNX_FLOAT and so on: what the file calls it */
     struct tf2_shape shape;
@@ -64,7 +64,7 @@ struct tf2__onnx_array {
 /* A constant in all lanes. */
 struct tf2__onnx_const {
     uint32_t lanes; /* bit l: array[l] is valid */
-    bool same;      /* all valid lanes share one array */
+    uint32_t equal; /* bit l: array[l] is valid and the same as array[0] */
     struct tf2__onnx_array array[TF2__ONNX_LANES];
 };
 
@@ -101,11 +101,11 @@ struct tf2__onnx_node {
 
 /* Shapes of a graph tensor in the lanes other than the first. */
 struct tf2__onnx_lane_shapes {
-    uint32_t lanes; /* bit l; bit 0 is always set */
+    uint32_t lanes;                          /* bit l; bit 0 is always set */
     struct tf2_shape shape[TF2__ONNX_LANES]; /* [0] is the graph's own */
 };
 
-/* One import. Everything it owns lies in `arena` or is freed by tf2__onnx_finish. */
+/* One import. Everything it owns lies in `arena` or is freed in onnx.c. */
 struct tf2__onnx {
     const struct tf2__source *source;
     const struct tf2_import_options *options;
@@ -125,12 +125,19 @@ struct tf2__onnx {
     uint32_t n_outputs;
     struct tf2__onnx_lane_shapes *lane_shapes; /* by tensor id */
     uint32_t cap_lane_shapes;
-    uint32_t serial;        /* for names made up here */
-    uint64_t budget_bytes;  /* what folding may still touch, see tf2__onnx_charge */
-    bool batch_fixed;       /* every input's batch is a number in the file */
+    uint32_t serial;       /* for names made up here */
+    uint64_t budget_bytes; /* what folding may still touch, see tf2__onnx_charge */
+    bool batch_fixed;      /* every input's batch is a number in the file */
     bool warned_batch;
     struct tf2__report report;
 };
+
+/* ---- onnx_wire.c: the bytes ---- */
+
+/* Whether the data looks like an ONNX model. */
+bool tf2__onnx_probe(const unsigned char *data, size_t size_bytes);
+/* Whether the data can be unpacked; TF2_ERR_FORMAT says where it is damaged. */
+enum tf2_status tf2__onnx_check_bytes(const unsigned char *data, size_t size_bytes, struct tf2_error *error);
 
 /* ---- onnx_names.c: which nodes, in which order ---- */
 
@@ -148,8 +155,8 @@ enum tf2_status tf2__onnx_add_inputs(struct tf2__onnx *onnx, struct tf2_error *e
 
 /* Reads a tensor's data; `what` names it in messages. The array may point into `proto`. */
 enum tf2_status tf2__onnx_read_tensor(
-    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what, struct tf2__onnx_array *array,
-    struct tf2_error *error);
+    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what,
+    struct tf2__onnx_array *array, struct tf2_error *error);
 bool tf2__onnx_is_float(int32_t type);
 const char *tf2__onnx_type_name(int32_t type);
 
@@ -157,17 +164,18 @@ const char *tf2__onnx_type_name(int32_t type);
 
 /* Counts work and memory that grow faster than the file; fails when a (hostile) file asks for too much. */
 enum tf2_status tf2__onnx_charge(struct tf2__onnx *onnx, uint64_t bytes, struct tf2_error *error);
-/* Memory for `count` numbers, charged. in_graph: from the graph's arena, for data that becomes a constant there. */
+/* Memory for `count` numbers, charged. in_graph: from the graph's arena, for data that becomes a constant
+ * there. */
 enum tf2_status tf2__onnx_alloc(
-    struct tf2__onnx *onnx, int64_t count, size_t size_bytes, bool in_graph, void **data, struct tf2_error *error);
+    struct tf2__onnx *onnx, int64_t count, size_t size_bytes, bool in_graph, void **data,
+    struct tf2_error *error);
 
 /* Room for the shapes of a new tensor in all lanes; only the first is filled in. */
-enum tf2_status
-tf2__onnx_reserve_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, struct tf2_error *error);
+enum tf2_status tf2__onnx_reserve_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, struct tf2_error *error);
 
 /* Reads the initializers among a node's inputs. One that cannot be read is poison from then on. */
-enum tf2_status tf2__onnx_load_inputs(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+enum tf2_status
+tf2__onnx_load_inputs(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
 /* Input i, NULL when left out. Its state is TENSOR or CONST. */
 struct tf2__onnx_value *
 tf2__onnx_in(const struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i);
@@ -210,8 +218,8 @@ enum tf2_status tf2__onnx_emit_part(
     const void *attr, const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *id, struct tf2_error *error);
 /* Adds a constant made up for a node. `data` comes from tf2__onnx_alloc(in_graph). */
 enum tf2_status tf2__onnx_emit_constant(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, const struct tf2_shape *shape,
-    const float *data, tf2_tensor_id *id, struct tf2_error *error);
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix,
+    const struct tf2_shape *shape, const float *data, tf2_tensor_id *id, struct tf2_error *error);
 /* Output i is the same as the tensor or constant of input k: no node, unless it is a network output. */
 enum tf2_status tf2__onnx_pass(
     struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, size_t k, struct tf2_error *error);
@@ -233,7 +241,8 @@ struct tf2__onnx_list {
 };
 
 enum tf2_status tf2__onnx_attr_list(
-    const struct tf2__onnx_node *node, const char *name, struct tf2__onnx_list *list, struct tf2_error *error);
+    const struct tf2__onnx_node *node, const char *name, struct tf2__onnx_list *list,
+    struct tf2_error *error);
 /* From an input (NULL: left out), or, as in older opsets, from the attribute `name`. */
 enum tf2_status tf2__onnx_list(
     const struct tf2__onnx_node *node, const char *name, const struct tf2__onnx_array *input,
@@ -246,8 +255,8 @@ enum tf2_status tf2__onnx_attr_word(
 enum tf2_status
 tf2__onnx_axis(int64_t axis, uint32_t n_dims, bool or_end, uint32_t *result, struct tf2_error *error);
 /* A set of distinct axes as bits. */
-enum tf2_status tf2__onnx_axes(
-    const struct tf2__onnx_list *list, uint32_t n_dims, uint32_t *mask, struct tf2_error *error);
+enum tf2_status
+tf2__onnx_axes(const struct tf2__onnx_list *list, uint32_t n_dims, uint32_t *mask, struct tf2_error *error);
 /* A number that fits an int32_t attribute of the graph. */
 enum tf2_status tf2__onnx_int32(int64_t value, const char *what, int32_t *result, struct tf2_error *error);
 
@@ -267,16 +276,16 @@ typedef enum tf2_status (*tf2__onnx_fold_fn)(struct tf2__onnx_fold *fold, struct
 
 /* True when the node can be computed now. */
 bool tf2__onnx_can_fold(const struct tf2__onnx *onnx, const struct tf2__onnx_node *node);
-enum tf2_status tf2__onnx_fold_node(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+enum tf2_status
+tf2__onnx_fold_node(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
 /* Gives out[i] a type, a shape and room for its data. */
 enum tf2_status tf2__onnx_fold_out(
     struct tf2__onnx_fold *fold, size_t i, int32_t type, const struct tf2_shape *shape, void **data,
     struct tf2_error *error);
 /* out[i]: the numbers of `in` from element `first` on with the given strides. */
 enum tf2_status tf2__onnx_fold_strided(
-    struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first, const int64_t *stride,
-    const struct tf2_shape *shape, struct tf2_error *error);
+    struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first,
+    const int64_t *stride, const struct tf2_shape *shape, struct tf2_error *error);
 /* Like tf2_shape_count, but 0 is a valid count; -1 when too large or negative. */
 int64_t tf2__onnx_count(const struct tf2_shape *shape);
 void tf2__onnx_strides(const struct tf2_shape *shape, int64_t *stride);
@@ -304,13 +313,13 @@ typedef enum tf2_status (*tf2__onnx_convert_fn)(
 
 struct tf2__onnx_op {
     const char *name;
-    int8_t since;   /* first opset that has it (1: all we read) */
-    int8_t until;   /* last one, 0: still there */
-    int8_t min_in;  /* inputs that may not be left out */
-    int8_t max_in;  /* -1: any number */
-    int8_t max_out; /* outputs that may be used, -1: any number */
-    bool shape_only; /* folding needs the inputs' shapes, not their data */
-    const char *attrs; /* "name:type ..."; f float, x float or infinite, i, s, t, F I S lists */
+    int8_t since;                 /* first opset that has it (1: all we read) */
+    int8_t until;                 /* last one, 0: still there */
+    int8_t min_in;                /* inputs that may not be left out */
+    int8_t max_in;                /* -1: any number */
+    int8_t max_out;               /* outputs that may be used, -1: any number */
+    bool shape_only;              /* folding needs the inputs' shapes, not their data */
+    const char *attrs;            /* "name:type ..."; f float, x float or infinite, i, s, t, F I S lists */
     tf2__onnx_fold_fn fold;       /* NULL: never folded */
     tf2__onnx_convert_fn convert; /* NULL: only for known numbers */
 };
@@ -320,6 +329,7 @@ const struct tf2__onnx_op *tf2__onnx_op_find(const char *name);
 /* Row i of the table, NULL behind the last. */
 const struct tf2__onnx_op *tf2__onnx_op_at(size_t i);
 
+/* clang-format off */
 #define TF2__ONNX_CONVERTERS(X)                                                                              \
     X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(dropout) X(expand)    \
     X(flatten) X(gather) X(gemm) X(global_pool) X(identity) X(lrn) X(matmul) X(max_pool) X(pad) X(pow)       \
@@ -329,6 +339,7 @@ const struct tf2__onnx_op *tf2__onnx_op_at(size_t i);
     X(binary) X(cast) X(concat) X(constant) X(constant_of_shape) X(expand) X(flatten) X(gather) X(identity)  \
     X(range) X(reduce) X(reshape) X(shape) X(size) X(slice) X(split) X(squeeze) X(tile) X(transpose)         \
     X(unary) X(unsqueeze) X(variadic) X(where)
+/* clang-format on */
 #define TF2__ONNX_DECLARE(name)                                                                              \
     enum tf2_status tf2__onnx_convert_##name(                                                                \
         struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx.c: imports ONNX models (ONNX specification, IR version 3 and later, opsets 7 to 21 of the default domain).
+ * onnx.c: imports ONNX models (ONNX specification, IR version 3 and later, opsets 7 to 21 of the default
+ * domain).
  *
- * internal.h has the overview. Problems of single nodes are collected, and all of them are told at once: a node
- * that cannot be imported poisons its outputs, and nodes that read poison are passed over in silence.
+ * internal.h has the overview. Problems of single nodes are collected, and all of them are told at once: a
+ * node that cannot be imported poisons its outputs, and nodes that read poison are passed over in silence.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -11,71 +12,20 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-/* What folding may touch beyond a few times the size of the file: room for the weights of a large network that are
- * made by ConstantOfShape, and the end of files that want to fill the memory. */
+/* What folding may touch beyond a few times the size of the file: room for the weights of a large network
+ * that are made by ConstantOfShape, and the end of files that want to fill the memory. */
 #define BUDGET_BYTES ((uint64_t)1 << 30)
-
-/* ---- probe ---- */
-
-/* The wire types of ModelProto's fields 1 to 26: 0 varint, 2 length and bytes, -1 no such field. */
-static const int8_t model_fields[] = {
-    [1] = 0,   [2] = 2,   [3] = 2,   [4] = 2,   [5] = 0,   [6] = 2,   [7] = 2,   [8] = 2,  [9] = -1,
-    [10] = -1, [11] = -1, [12] = -1, [13] = -1, [14] = 2,  [15] = -1, [16] = -1, [17] = -1, [18] = -1,
-    [19] = -1, [20] = 2,  [21] = -1, [22] = -1, [23] = -1, [24] = -1, [25] = 2,  [26] = 2,
-};
-
-static bool read_varint(const unsigned char *data, size_t size_bytes, size_t *at, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0; shift < 64 && *at < size_bytes; shift += 7) {
-        unsigned char byte = data[(*at)++];
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return true;
-    }
-    return false;
-}
-
-/* Walks over the top-level fields only. A file cut short still counts, so that it is refused as a damaged ONNX file
- * and not as an unknown one. */
-static bool probe(const unsigned char *data, size_t size_bytes)
-{
-    bool has_version = false, has_graph = false;
-    uint64_t tag, value;
-    for (size_t at = 0; at < size_bytes;) {
-        if (!read_varint(data, size_bytes, &at, &tag))
-            return false;
-        uint64_t field = tag >> 3;
-        if (field == 0 || field >= TF2__COUNT(model_fields) || model_fields[field] != (int)(tag & 7))
-            return false;
-        if (!read_varint(data, size_bytes, &at, &value))
-            break;
-        if (field == 1 && (value == 0 || value > 1000))
-            return false;
-        has_version |= field == 1;
-        has_graph |= field == 7;
-        if ((tag & 7) == 0)
-            continue;
-        if (value > size_bytes - at)
-            break;
-        at += (size_t)value;
-    }
-    return has_version && has_graph;
-}
 
 /* ---- reading the model ---- */
 
 static enum tf2_status unpack(struct tf2__onnx *onnx, struct tf2_error *error)
 {
     ProtobufCAllocator allocator;
+    TF2__TRY(tf2__onnx_check_bytes(onnx->source->data, onnx->source->size_bytes, error));
     tf2__import_protobuf_allocator(&onnx->env, &allocator);
-    onnx->model =
-        tf2__onnx__model_proto__unpack(&allocator, onnx->source->size_bytes, onnx->source->data);
+    onnx->model = tf2__onnx__model_proto__unpack(&allocator, onnx->source->size_bytes, onnx->source->data);
     if (!onnx->model)
-        return tf2__fail(
-            error, TF2_ERR_FORMAT,
-            "damaged ONNX file (or out of memory): its %zu bytes are no complete ModelProto message",
-            onnx->source->size_bytes);
+        return tf2__fail_memory(error, onnx->source->size_bytes, "the ONNX file's contents");
     if (!onnx->model->graph)
         return tf2__fail(error, TF2_ERR_FORMAT, "damaged ONNX file: it has no graph");
     if (!onnx->model->has_ir_version || onnx->model->ir_version < 3)
@@ -112,7 +62,8 @@ static enum tf2_status find_opset(struct tf2__onnx *onnx, struct tf2_error *erro
         return tf2__fail(error, TF2_ERR_FORMAT, "the model does not say which ONNX opset it uses");
     if (onnx->opset < TF2__ONNX_MIN_OPSET || onnx->opset > TF2__ONNX_MAX_OPSET)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "ONNX opset %lld, supported are %d to %d: export again with another opset",
+            error, TF2_ERR_UNSUPPORTED,
+            "ONNX opset %lld, supported are %d to %d: export again with another opset",
             (long long)onnx->opset, TF2__ONNX_MIN_OPSET, TF2__ONNX_MAX_OPSET);
     return TF2_OK;
 }
@@ -210,8 +161,7 @@ check_node(const struct tf2__onnx *onnx, const struct tf2__onnx_node *node, stru
             return tf2__fail(error, TF2_ERR_FORMAT, "input %zu is missing", i);
     }
     if (op->max_in >= 0 && proto->n_input > (size_t)op->max_in)
-        return tf2__fail(
-            error, TF2_ERR_FORMAT, "%zu inputs, wanted at most %d", proto->n_input, op->max_in);
+        return tf2__fail(error, TF2_ERR_FORMAT, "%zu inputs, wanted at most %d", proto->n_input, op->max_in);
     if (proto->n_output == 0)
         return tf2__fail(error, TF2_ERR_FORMAT, "no outputs");
     for (size_t i = 0; i < proto->n_output; i++) {
@@ -257,8 +207,9 @@ static void poison_outputs(struct tf2__onnx *onnx, const struct tf2__onnx_node *
 }
 
 /* A problem of one node goes into the report; only trouble of our own ends the import. */
-static enum tf2_status
-note_problem(struct tf2__onnx *onnx, struct tf2__onnx_node *node, const struct tf2_error *problem, struct tf2_error *error)
+static enum tf2_status note_problem(
+    struct tf2__onnx *onnx, struct tf2__onnx_node *node, const struct tf2_error *problem,
+    struct tf2_error *error)
 {
     node->refused = true;
     if (problem->status == TF2_ERR_NO_MEMORY || problem->status == TF2_ERR_INTERNAL)
@@ -357,6 +308,6 @@ const struct tf2__importer tf2__importer_onnx = {
     .name = "ONNX",
     .files = "an .onnx file",
     .takes_weights = false,
-    .probe = probe,
+    .probe = tf2__onnx_probe,
     .import = import,
 };

@@ -76,8 +76,7 @@ static char allowed_type(const char *list, const char *name)
     return 0;
 }
 
-static enum tf2_status
-check_attr(const struct tf2__onnx_node *node, size_t i, struct tf2_error *error)
+static enum tf2_status check_attr(const struct tf2__onnx_node *node, size_t i, struct tf2_error *error)
 {
     const Tf2__Onnx__AttributeProto *attr = node->proto->attribute[i];
     if (!attr->name || !*attr->name)
@@ -103,8 +102,8 @@ check_attr(const struct tf2__onnx_node *node, size_t i, struct tf2_error *error)
     return TF2_OK;
 }
 
-/* No operator has more than a dozen attributes, and no row allows one twice: the comparison of each with each ends
- * at the first that is not in the list or repeated. */
+/* No operator has more than a dozen attributes, and no row allows one twice: the comparison of each with each
+ * ends at the first that is not in the list or repeated. */
 enum tf2_status tf2__onnx_check_attrs(const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     for (size_t i = 0; i < node->proto->n_attribute; i++)
@@ -144,7 +143,8 @@ static enum tf2_status fill_list(
 {
     if (n > TF2__ONNX_MAX_LIST)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "%s has %zu numbers, at most %d are supported", name, n, TF2__ONNX_MAX_LIST);
+            error, TF2_ERR_VALUE, "%s has %zu numbers, at most %d are supported", name, n,
+            TF2__ONNX_MAX_LIST);
     list->given = true;
     list->n = n;
     if (n)
@@ -171,8 +171,8 @@ enum tf2_status tf2__onnx_list(
         return tf2__fail(error, TF2_ERR_FORMAT, "%s is given as an attribute and as an input", name);
     if (tf2__onnx_is_float(input->type) || input->shape.n_dims > 1 || !input->data)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "%s is a tensor of %u dimensions of type %s, wanted a list of integers", name,
-            input->shape.n_dims, tf2__onnx_type_name(input->type));
+            error, TF2_ERR_FORMAT, "%s is a tensor of %u dimensions of type %s, wanted a list of integers",
+            name, input->shape.n_dims, tf2__onnx_type_name(input->type));
     return fill_list(list, name, input->data, (size_t)input->count, error);
 }
 
@@ -203,8 +203,8 @@ tf2__onnx_axis(int64_t axis, uint32_t n_dims, bool or_end, uint32_t *result, str
     return TF2_OK;
 }
 
-enum tf2_status tf2__onnx_axes(
-    const struct tf2__onnx_list *list, uint32_t n_dims, uint32_t *mask, struct tf2_error *error)
+enum tf2_status
+tf2__onnx_axes(const struct tf2__onnx_list *list, uint32_t n_dims, uint32_t *mask, struct tf2_error *error)
 {
     uint32_t axis = 0;
     *mask = 0;

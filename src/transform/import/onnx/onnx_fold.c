@@ -2,10 +2,13 @@
 /*
  * onnx_fold.c: runs the folding function of a node, once for each lane, and keeps the result as a constant.
  *
- * When all inputs are the same in all lanes the function runs once. Its work and its memory are charged to the
- * import's budget, so that a small file cannot ask for much of either.
+ * When all inputs are the same in all lanes the function runs once. Its work and its memory are charged to
+ * the import's budget, so that a small file cannot ask for much of either.
  */
 #include "transform/import/onnx/internal.h"
+
+/* Shape computations have a handful of numbers; indices that masks are made of, some thousands. */
+#define MAX_INTEGERS (1 << 20)
 
 int64_t tf2__onnx_count(const struct tf2_shape *shape)
 {
@@ -54,7 +57,7 @@ enum tf2_status tf2__onnx_fold_out(
     out->shape = *shape;
     out->in_graph = is_float;
     out->count = tf2__onnx_count(shape);
-    if (out->count < 0)
+    if (out->count < 0 || (!is_float && out->count > MAX_INTEGERS))
         return tf2__fail(error, TF2_ERR_SHAPE, "the result is too large");
     TF2__TRY(tf2__onnx_alloc(
         fold->onnx, out->count, is_float ? sizeof(float) : sizeof(int64_t), is_float, data, error));
@@ -63,8 +66,8 @@ enum tf2_status tf2__onnx_fold_out(
 }
 
 enum tf2_status tf2__onnx_fold_strided(
-    struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first, const int64_t *stride,
-    const struct tf2_shape *shape, struct tf2_error *error)
+    struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first,
+    const int64_t *stride, const struct tf2_shape *shape, struct tf2_error *error)
 {
     struct tf2__walk walk;
     void *data;
@@ -98,7 +101,8 @@ bool tf2__onnx_can_fold(const struct tf2__onnx *onnx, const struct tf2__onnx_nod
 
 /* What one input is in one lane; false when the lane is not valid there. Tensors have only a shape. */
 static bool input_in_lane(
-    const struct tf2__onnx *onnx, const struct tf2__onnx_value *value, int lane, struct tf2__onnx_array *array)
+    const struct tf2__onnx *onnx, const struct tf2__onnx_value *value, int lane,
+    struct tf2__onnx_array *array)
 {
     if (value->state == TF2__ONNX_CONST) {
         *array = value->constant->array[lane];
@@ -107,8 +111,8 @@ static bool input_in_lane(
     const struct tf2_shape *shape = tf2__onnx_shape(onnx, value->tensor, lane);
     if (!shape)
         return false;
-    *array = (struct tf2__onnx_array){
-        .type = TF2__ONNX_FLOAT, .shape = *shape, .count = tf2_shape_count(shape)};
+    *array =
+        (struct tf2__onnx_array){.type = TF2__ONNX_FLOAT, .shape = *shape, .count = tf2_shape_count(shape)};
     return true;
 }
 
@@ -130,15 +134,14 @@ static bool inputs_are_constant(const struct tf2__onnx *onnx, const struct tf2__
 {
     for (size_t i = 0; i < node->proto->n_input; i++) {
         const struct tf2__onnx_value *value = tf2__onnx_in(onnx, node, i);
-        if (value && (value->state != TF2__ONNX_CONST || !value->constant->same))
+        if (value && (value->state != TF2__ONNX_CONST || value->constant->equal != TF2__ONNX_ALL_LANES))
             return false;
     }
     return true;
 }
 
 /* Runs the folding function for one lane; false in *valid when the lane has no inputs. */
-static enum tf2_status
-run_lane(struct tf2__onnx_fold *fold, int lane, bool *valid, struct tf2_error *error)
+static enum tf2_status run_lane(struct tf2__onnx_fold *fold, int lane, bool *valid, struct tf2_error *error)
 {
     struct tf2__onnx_array arrays[TF2_MAX_NODE_INPUTS];
     uint64_t work = 0;
@@ -153,7 +156,8 @@ run_lane(struct tf2__onnx_fold *fold, int lane, bool *valid, struct tf2_error *e
 
 /* Makes output i a constant; its data in lane 0 is fold->out[i]. */
 static enum tf2_status start_output(
-    struct tf2__onnx_fold *fold, size_t i, bool same, struct tf2__onnx_const **constant, struct tf2_error *error)
+    struct tf2__onnx_fold *fold, size_t i, bool same, struct tf2__onnx_const **constant,
+    struct tf2_error *error)
 {
     struct tf2__onnx *onnx = fold->onnx;
     struct tf2__onnx_value *value = tf2__onnx_find(onnx, fold->node->proto->output[i]);
@@ -165,15 +169,29 @@ static enum tf2_status start_output(
         return tf2__fail_memory(error, sizeof(**constant), "a constant");
     for (int l = 0; l < TF2__ONNX_LANES; l++)
         (*constant)->array[l] = fold->out[i];
-    (*constant)->same = same;
-    (*constant)->lanes = same ? TF2__ONNX_ALL_LANES : 1;
+    (*constant)->lanes = (*constant)->equal = same ? TF2__ONNX_ALL_LANES : 1;
     value->constant = *constant;
     value->state = TF2__ONNX_CONST;
     return TF2_OK;
 }
 
-enum tf2_status tf2__onnx_fold_node(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+/* Adds a lane to a constant. */
+static enum tf2_status add_lane(
+    struct tf2__onnx *onnx, struct tf2__onnx_const *constant, int lane, const struct tf2__onnx_array *array,
+    struct tf2_error *error)
+{
+    const struct tf2__onnx_array *first = &constant->array[0];
+    size_t bytes = (size_t)first->count * (tf2__onnx_is_float(first->type) ? sizeof(float) : sizeof(int64_t));
+    TF2__TRY(tf2__onnx_charge(onnx, bytes, error));
+    constant->array[lane] = *array;
+    constant->lanes |= 1u << lane;
+    if (tf2_shape_equal(&first->shape, &array->shape) && memcmp(first->data, array->data, bytes) == 0)
+        constant->equal |= 1u << lane;
+    return TF2_OK;
+}
+
+enum tf2_status
+tf2__onnx_fold_node(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     struct tf2__onnx_const *constants[TF2_MAX_NODE_INPUTS];
     bool valid, same = inputs_are_constant(onnx, node);
@@ -192,10 +210,8 @@ enum tf2_status tf2__onnx_fold_node(
         if (status == TF2_ERR_NO_MEMORY)
             return status;
         for (size_t i = 0; i < fold.n_out && status == TF2_OK && valid; i++) {
-            if (!constants[i])
-                continue;
-            constants[i]->array[l] = fold.out[i];
-            constants[i]->lanes |= 1u << l;
+            if (constants[i])
+                TF2__TRY(add_lane(onnx, constants[i], l, &fold.out[i], error));
         }
     }
     return TF2_OK;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_fold_math.c: folding of operators that compute, and of those that make numbers (Shape, Range, ...).
+ * onnx_fold_math.c: folding of operators that compute.
  *
- * Integers are computed in int64_t and refused on overflow; floats in double, rounded to float after each operator
- * (for + - * / and square root that is exactly float32 arithmetic).
+ * Integers are computed in int64_t and refused on overflow; floats in double, rounded to float after each
+ * operator (for + - * / and square root that is exactly float32 arithmetic).
  */
 #include "transform/import/onnx/internal.h"
 
@@ -22,13 +22,39 @@ static const float *floats(const struct tf2__onnx_array *array)
 /* ---- two inputs ---- */
 
 enum binary {
-    ADD, SUB, MUL, DIV, MOD, POW, MAX, MIN, AND, OR, EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL,
+    ADD,
+    SUB,
+    MUL,
+    DIV,
+    MOD,
+    POW,
+    MAX,
+    MIN,
+    AND,
+    OR,
+    EQUAL,
+    LESS,
+    LESS_EQUAL,
+    GREATER,
+    GREATER_EQUAL,
 };
 
 static const char *const binary_names[] = {
-    [ADD] = "Add", [SUB] = "Sub", [MUL] = "Mul", [DIV] = "Div", [MOD] = "Mod", [POW] = "Pow", [MAX] = "Max",
-    [MIN] = "Min", [AND] = "And", [OR] = "Or", [EQUAL] = "Equal", [LESS] = "Less",
-    [LESS_EQUAL] = "LessOrEqual", [GREATER] = "Greater", [GREATER_EQUAL] = "GreaterOrEqual",
+    [ADD] = "Add",
+    [SUB] = "Sub",
+    [MUL] = "Mul",
+    [DIV] = "Div",
+    [MOD] = "Mod",
+    [POW] = "Pow",
+    [MAX] = "Max",
+    [MIN] = "Min",
+    [AND] = "And",
+    [OR] = "Or",
+    [EQUAL] = "Equal",
+    [LESS] = "Less",
+    [LESS_EQUAL] = "LessOrEqual",
+    [GREATER] = "Greater",
+    [GREATER_EQUAL] = "GreaterOrEqual",
 };
 
 static enum binary find_binary(const char *type)
@@ -167,7 +193,8 @@ static enum tf2_status binary_types(
             error, TF2_ERR_FORMAT, "inputs of types %s and %s", tf2__onnx_type_name(a->type),
             tf2__onnx_type_name(b->type));
     if (is_float && (op == AND || op == OR))
-        return tf2__fail(error, TF2_ERR_FORMAT, "inputs of type %s, wanted bool", tf2__onnx_type_name(a->type));
+        return tf2__fail(
+            error, TF2_ERR_FORMAT, "inputs of type %s, wanted bool", tf2__onnx_type_name(a->type));
     *type = op >= AND ? TF2__ONNX_BOOL : a->type;
     return TF2_OK;
 }
@@ -179,8 +206,8 @@ static double number_at(const struct tf2__onnx_array *array, int64_t i)
 
 /* out[0] = a op b. */
 static enum tf2_status compute_binary(
-    struct tf2__onnx_fold *fold, enum binary op, const struct tf2__onnx_array *a, const struct tf2__onnx_array *b,
-    struct tf2_error *error)
+    struct tf2__onnx_fold *fold, enum binary op, const struct tf2__onnx_array *a,
+    const struct tf2__onnx_array *b, struct tf2_error *error)
 {
     struct tf2_shape shape;
     struct tf2__walk walk;
@@ -238,12 +265,23 @@ enum tf2_status tf2__onnx_fold_variadic(struct tf2__onnx_fold *fold, struct tf2_
 /* ---- one input ---- */
 
 enum unary {
-    ABS, CEIL, EXP, FLOOR, LOG, NEG, NOT, RECIPROCAL, ROUND, SIGN, SQRT,
+    ABS,
+    CEIL,
+    EXP,
+    FLOOR,
+    LOG,
+    NEG,
+    NOT,
+    RECIPROCAL,
+    ROUND,
+    SIGN,
+    SQRT,
 };
 
 static const char *const unary_names[] = {
-    [ABS] = "Abs", [CEIL] = "Ceil", [EXP] = "Exp", [FLOOR] = "Floor", [LOG] = "Log", [NEG] = "Neg",
-    [NOT] = "Not", [RECIPROCAL] = "Reciprocal", [ROUND] = "Round", [SIGN] = "Sign", [SQRT] = "Sqrt",
+    [ABS] = "Abs",     [CEIL] = "Ceil", [EXP] = "Exp",   [FLOOR] = "Floor",
+    [LOG] = "Log",     [NEG] = "Neg",   [NOT] = "Not",   [RECIPROCAL] = "Reciprocal",
+    [ROUND] = "Round", [SIGN] = "Sign", [SQRT] = "Sqrt",
 };
 
 static double float_unary(enum unary op, double x)
@@ -347,7 +385,8 @@ static bool is_int(int32_t type)
            type == TF2__ONNX_UINT32 || type == TF2__ONNX_UINT64;
 }
 
-/* One number to an integer type; towards zero, as ONNX says. Out of range is undefined there, refused here. */
+/* One number to an integer type; towards zero, as ONNX says. Out of range is undefined there, refused here.
+ */
 static bool cast_to_int(const struct tf2__onnx_array *in, int64_t i, int32_t type, int64_t *result)
 {
     int64_t low, high;
@@ -380,7 +419,8 @@ enum tf2_status tf2__onnx_fold_cast(struct tf2__onnx_fold *fold, struct tf2_erro
             ((float *)data)[k] = (float)number_at(in, k);
         else if (!cast_to_int(in, k, to, &((int64_t *)data)[k]))
             return tf2__fail(
-                error, TF2_ERR_VALUE, "%g does not fit the type %s", number_at(in, k), tf2__onnx_type_name(to));
+                error, TF2_ERR_VALUE, "%g does not fit the type %s", number_at(in, k),
+                tf2__onnx_type_name(to));
     }
     return TF2_OK;
 }
@@ -403,7 +443,8 @@ enum tf2_status tf2__onnx_fold_where(struct tf2__onnx_fold *fold, struct tf2_err
     if (fold->out[0].count == 0)
         return TF2_OK;
     for (tf2__walk_start(&walk, &shape); tf2__walk_more(&walk); tf2__walk_next(&walk), k++) {
-        const struct tf2__onnx_array *from = ints(condition)[broadcast_offset(&walk, &condition->shape)] ? a : b;
+        const struct tf2__onnx_array *from =
+            ints(condition)[broadcast_offset(&walk, &condition->shape)] ? a : b;
         if (tf2__onnx_is_float(a->type))
             ((float *)data)[k] = floats(from)[broadcast_offset(&walk, &from->shape)];
         else
@@ -415,7 +456,11 @@ enum tf2_status tf2__onnx_fold_where(struct tf2__onnx_fold *fold, struct tf2_err
 /* ---- reductions ---- */
 
 enum reduction {
-    REDUCE_MAX, REDUCE_MEAN, REDUCE_MIN, REDUCE_PROD, REDUCE_SUM,
+    REDUCE_MAX,
+    REDUCE_MEAN,
+    REDUCE_MIN,
+    REDUCE_PROD,
+    REDUCE_SUM,
 };
 
 static enum reduction find_reduction(const char *type)
@@ -461,109 +506,4 @@ enum tf2_status tf2__onnx_fold_reduce(struct tf2__onnx_fold *fold, struct tf2_er
     else
         *(int64_t *)data = i;
     return TF2_OK;
-}
-
-/* ---- making numbers ---- */
-
-/* start and end (opset 15) clamp to the rank. */
-enum tf2_status tf2__onnx_fold_shape(struct tf2__onnx_fold *fold, struct tf2_error *error)
-{
-    const struct tf2_shape *in = &fold->in[0]->shape;
-    int64_t n_dims = in->n_dims;
-    int64_t begin = tf2__onnx_attr_int(fold->node, "start", 0);
-    int64_t end = tf2__onnx_attr_int(fold->node, "end", n_dims);
-    begin = TF2__MIN(TF2__MAX(begin < 0 ? begin + n_dims : begin, 0), n_dims);
-    end = TF2__MIN(TF2__MAX(end < 0 ? end + n_dims : end, begin), n_dims);
-    struct tf2_shape shape = {.n_dims = 1, .dim = {end - begin}};
-    void *data;
-    TF2__TRY(tf2__onnx_fold_out(fold, 0, TF2__ONNX_INT64, &shape, &data, error));
-    for (int64_t d = begin; d < end; d++)
-        ((int64_t *)data)[d - begin] = in->dim[d];
-    return TF2_OK;
-}
-
-enum tf2_status tf2__onnx_fold_size(struct tf2__onnx_fold *fold, struct tf2_error *error)
-{
-    struct tf2_shape scalar = {0};
-    void *data;
-    TF2__TRY(tf2__onnx_fold_out(fold, 0, TF2__ONNX_INT64, &scalar, &data, error));
-    *(int64_t *)data = fold->in[0]->count;
-    return TF2_OK;
-}
-
-/* The attribute's value, or float 0, in the shape that the input says. */
-enum tf2_status tf2__onnx_fold_constant_of_shape(struct tf2__onnx_fold *fold, struct tf2_error *error)
-{
-    const Tf2__Onnx__AttributeProto *attr = tf2__onnx_attr(fold->node, "value");
-    struct tf2__onnx_array value = {.type = TF2__ONNX_FLOAT, .count = 1, .data = &(float){0}};
-    struct tf2_reshape_attr wanted;
-    struct tf2_shape shape = {0};
-    void *data;
-    TF2__TRY(tf2__onnx_parse_reshape(NULL, fold->in[0], &wanted, error));
-    if (attr)
-        TF2__TRY(tf2__onnx_read_tensor(fold->onnx, attr->t, "value", &value, error));
-    if (value.count != 1)
-        return tf2__fail(error, TF2_ERR_FORMAT, "value has %lld numbers, wanted one", (long long)value.count);
-    shape.n_dims = wanted.n_dims;
-    memcpy(shape.dim, wanted.dim, sizeof(shape.dim));
-    TF2__TRY(tf2__onnx_fold_out(fold, 0, value.type, &shape, &data, error));
-    for (int64_t k = 0; k < fold->out[0].count; k++) {
-        if (tf2__onnx_is_float(value.type))
-            ((float *)data)[k] = floats(&value)[0];
-        else
-            ((int64_t *)data)[k] = ints(&value)[0];
-    }
-    return TF2_OK;
-}
-
-/* start, limit, delta: three numbers of one type. */
-enum tf2_status tf2__onnx_fold_range(struct tf2__onnx_fold *fold, struct tf2_error *error)
-{
-    double start = 0, limit = 0, delta = 0;
-    int32_t type = fold->in[0]->type;
-    void *data;
-    TF2__TRY(tf2__onnx_number(fold->in[0], "start", &start, error));
-    TF2__TRY(tf2__onnx_number(fold->in[1], "limit", &limit, error));
-    TF2__TRY(tf2__onnx_number(fold->in[2], "delta", &delta, error));
-    double n = ceil((limit - start) / delta);
-    if (!(fabs(start) < 0x1p52) || !(fabs(limit) < 0x1p52) || !(fabs(n) < INT32_MAX) || delta == 0)
-        return tf2__fail(error, TF2_ERR_VALUE, "from %g to %g in steps of %g", start, limit, delta);
-    struct tf2_shape shape = {.n_dims = 1, .dim = {n > 0 ? (int64_t)n : 0}};
-    TF2__TRY(tf2__onnx_fold_out(fold, 0, type, &shape, &data, error));
-    for (int64_t k = 0; k < shape.dim[0]; k++) {
-        if (tf2__onnx_is_float(type))
-            ((float *)data)[k] = (float)(start + (double)k * delta);
-        else
-            ((int64_t *)data)[k] = (int64_t)(start + (double)k * delta);
-    }
-    return TF2_OK;
-}
-
-/* The numbers of value_int(s) and value_float(s). */
-static enum tf2_status list_constant(
-    struct tf2__onnx_fold *fold, bool is_float, const void *numbers, size_t n, bool scalar, struct tf2_error *error)
-{
-    struct tf2_shape shape = {.n_dims = scalar ? 0 : 1, .dim = {(int64_t)n}};
-    void *data;
-    TF2__TRY(tf2__onnx_fold_out(fold, 0, is_float ? TF2__ONNX_FLOAT : TF2__ONNX_INT64, &shape, &data, error));
-    if (n)
-        memcpy(data, numbers, n * (is_float ? sizeof(float) : sizeof(int64_t)));
-    return TF2_OK;
-}
-
-enum tf2_status tf2__onnx_fold_constant(struct tf2__onnx_fold *fold, struct tf2_error *error)
-{
-    if (fold->node->proto->n_attribute != 1)
-        return tf2__fail(
-            error, TF2_ERR_FORMAT, "%zu attributes, wanted one", fold->node->proto->n_attribute);
-    const Tf2__Onnx__AttributeProto *attr = fold->node->proto->attribute[0];
-    if (strcmp(attr->name, "value_float") == 0)
-        return list_constant(fold, true, &attr->f, 1, true, error);
-    if (strcmp(attr->name, "value_floats") == 0)
-        return list_constant(fold, true, attr->floats, attr->n_floats, false, error);
-    if (strcmp(attr->name, "value_int") == 0)
-        return list_constant(fold, false, &attr->i, 1, true, error);
-    if (strcmp(attr->name, "value_ints") == 0)
-        return list_constant(fold, false, attr->ints, attr->n_ints, false, error);
-    return tf2__onnx_read_tensor(fold->onnx, attr->t, fold->node->proto->output[0], &fold->out[0], error);
 }

@@ -70,7 +70,8 @@ enum tf2_status tf2__onnx_fold_squeeze(struct tf2__onnx_fold *fold, struct tf2_e
     for (uint32_t d = 0; d < in->n_dims; d++) {
         bool drop = axes.given ? mask >> d & 1 : in->dim[d] == 1;
         if (drop && in->dim[d] != 1)
-            return tf2__fail(error, TF2_ERR_SHAPE, "axis %u has %lld elements, wanted 1", d, (long long)in->dim[d]);
+            return tf2__fail(
+                error, TF2_ERR_SHAPE, "axis %u has %lld elements, wanted 1", d, (long long)in->dim[d]);
         if (!drop)
             shape.dim[shape.n_dims++] = in->dim[d];
     }
@@ -115,7 +116,8 @@ enum tf2_status tf2__onnx_fold_transpose(struct tf2__onnx_fold *fold, struct tf2
     return tf2__onnx_fold_strided(fold, 0, fold->in[0], 0, stride, &shape, error);
 }
 
-/* The elements `begin`, `begin + step`, ... up to, not including, `end` of an extent, clamped as ONNX says. */
+/* The elements `begin`, `begin + step`, ... up to, not including, `end` of an extent, clamped as ONNX says.
+ */
 static void clamp_slice(int64_t extent, int64_t *begin, int64_t end, int64_t step, int64_t *count)
 {
     int64_t low = step > 0 ? 0 : -1, high = step > 0 ? extent : extent - 1;
@@ -156,8 +158,8 @@ enum tf2_status tf2__onnx_fold_split(struct tf2__onnx_fold *fold, struct tf2_err
     const struct tf2__onnx_array *in = fold->in[0], *sizes = fold->n_in > 1 ? fold->in[1] : NULL;
     int64_t stride[TF2_MAX_DIMS], begin = 0, length = 0;
     uint32_t axis = 0;
-    TF2__TRY(tf2__onnx_axis(
-        tf2__onnx_attr_int(fold->node, "axis", 0), in->shape.n_dims, false, &axis, error));
+    TF2__TRY(
+        tf2__onnx_axis(tf2__onnx_attr_int(fold->node, "axis", 0), in->shape.n_dims, false, &axis, error));
     tf2__onnx_strides(&in->shape, stride);
     for (size_t i = 0; i < fold->n_out; i++) {
         struct tf2_shape shape = in->shape;
@@ -223,8 +225,8 @@ enum tf2_status tf2__onnx_fold_gather(struct tf2__onnx_fold *fold, struct tf2_er
     int64_t stride[TF2_MAX_DIMS];
     uint32_t axis = 0;
     void *data;
-    TF2__TRY(tf2__onnx_axis(
-        tf2__onnx_attr_int(fold->node, "axis", 0), in->shape.n_dims, false, &axis, error));
+    TF2__TRY(
+        tf2__onnx_axis(tf2__onnx_attr_int(fold->node, "axis", 0), in->shape.n_dims, false, &axis, error));
     if (tf2__onnx_is_float(indices->type))
         return tf2__fail(error, TF2_ERR_FORMAT, "the indices are no integers");
     if (in->shape.n_dims - 1 + indices->shape.n_dims > TF2_MAX_DIMS)

@@ -2,15 +2,15 @@
 /*
  * onnx_input.c: the network's inputs: which ones, of what shape, and their shapes in the other lanes.
  *
- * Only inputs that a needed node or an output reads are imported. A batch that the file leaves open is 1; any other
- * open extent has to come from the caller.
+ * Only inputs that a needed node or an output reads are imported. A batch that the file leaves open is 1; any
+ * other open extent has to come from the caller.
  */
 #include "transform/import/onnx/internal.h"
 
 #include <stdio.h>
 
-/* How far the spatial extents of the size lane are from the real ones: a multiple of the strides that networks
- * have, different in each dimension so that a swap shows. */
+/* How far the spatial extents of the size lane are from the real ones: a multiple of the strides that
+ * networks have, different in each dimension so that a swap shows. */
 #define SIZE_STEP 64
 
 static const Tf2__Onnx__TensorShapeProto *declared_shape(const Tf2__Onnx__ValueInfoProto *info)
@@ -31,8 +31,8 @@ static void format_dims(const Tf2__Onnx__TensorShapeProto *shape, char *text, si
         const Tf2__Onnx__TensorShapeProto__Dimension *dim = shape->dim[d];
         const char *comma = d ? ", " : "";
         if (!is_open(dim))
-            used += (size_t)snprintf(
-                text + used, size_bytes - used, "%s%lld", comma, (long long)dim->dim_value);
+            used +=
+                (size_t)snprintf(text + used, size_bytes - used, "%s%lld", comma, (long long)dim->dim_value);
         else
             used += (size_t)snprintf(
                 text + used, size_bytes - used, "%s%.40s", comma,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_names.c: what each name stands for, which nodes the outputs need, and in which order they can be computed.
+ * onnx_names.c: what each name stands for, which nodes the outputs need, and in which order they can be
+ * computed.
  *
  * Names are hashed once. Needed nodes are found from the outputs backwards with a work list; the order is a
  * depth-first post-order over them in the file's order, which leaves a file that is already sorted (as ONNX
@@ -83,8 +84,10 @@ static enum tf2_status declare_node(struct tf2__onnx *onnx, uint32_t index, stru
             return tf2__fail_memory(error, sizeof(*value), "the table of names");
         if (value->node != TF2__ONNX_NO_NODE || value->initializer || value->input)
             return tf2__fail(
-                error, TF2_ERR_FORMAT, "node '%s': its output '%s' is already defined by another node, an input or "
-                "an initializer", node->label, value->name);
+                error, TF2_ERR_FORMAT,
+                "node '%s': its output '%s' is already defined by another node, an input or "
+                "an initializer",
+                node->label, value->name);
         value->node = index;
     }
     return TF2_OK;
@@ -110,13 +113,14 @@ static enum tf2_status make_tables(struct tf2__onnx *onnx, struct tf2_error *err
 
 /* ---- outputs ---- */
 
-static enum tf2_status add_output(struct tf2__onnx *onnx, const char *name, bool wanted, struct tf2_error *error)
+static enum tf2_status
+add_output(struct tf2__onnx *onnx, const char *name, bool wanted, struct tf2_error *error)
 {
     struct tf2__onnx_value *value = name ? tf2__onnx_find(onnx, name) : NULL;
     if (!value)
         return tf2__fail(
-            error, wanted ? TF2_ERR_NOT_FOUND : TF2_ERR_FORMAT, "output '%s': no node computes a tensor of this name",
-            name ? name : "");
+            error, wanted ? TF2_ERR_NOT_FOUND : TF2_ERR_FORMAT,
+            "output '%s': no node computes a tensor of this name", name ? name : "");
     if (value->is_output)
         return tf2__fail(
             error, wanted ? TF2_ERR_INVALID_ARGUMENT : TF2_ERR_FORMAT, "two outputs are called '%s'", name);
@@ -139,7 +143,8 @@ static enum tf2_status find_outputs(struct tf2__onnx *onnx, struct tf2_error *er
     if (!onnx->outputs)
         return tf2__fail_memory(error, n * sizeof(*onnx->outputs), "the list of outputs");
     for (size_t i = 0; i < n; i++)
-        TF2__TRY(add_output(onnx, wanted ? onnx->options->outputs[i] : graph->output[i]->name, wanted, error));
+        TF2__TRY(
+            add_output(onnx, wanted ? onnx->options->outputs[i] : graph->output[i]->name, wanted, error));
     return TF2_OK;
 }
 
@@ -172,8 +177,9 @@ static void mark_inputs(struct tf2__onnx *onnx, struct tf2__onnx_node *node, uin
     if (undefined) {
         node->refused = true;
         tf2__report_add(
-            &onnx->report, TF2_ERR_FORMAT, "node '%.100s' (%.60s): nothing in the file defines its input '%.100s'",
-            node->label, node->proto->op_type ? node->proto->op_type : "", undefined);
+            &onnx->report, TF2_ERR_FORMAT,
+            "node '%.100s' (%.60s): nothing in the file defines its input '%.100s'", node->label,
+            node->proto->op_type ? node->proto->op_type : "", undefined);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_ops_act.c: operators of one data input that work element by element, softmax, and those that do nothing to
- * data (Identity, Dropout, Cast).
+ * onnx_ops_act.c: operators of one data input that work element by element, softmax, and those that do
+ * nothing to data (Identity, Dropout, Cast).
  */
 #include "transform/import/onnx/internal.h"
 
@@ -9,8 +9,8 @@
 #include <math.h>
 
 static enum tf2_status emit_activation(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_activation_kind kind, float alpha, float beta,
-    struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_activation_kind kind, float alpha,
+    float beta, struct tf2_error *error)
 {
     struct tf2_activation attr = {.kind = kind, .alpha = alpha, .beta = beta};
     tf2_tensor_id x;
@@ -52,8 +52,8 @@ tf2__onnx_convert_act(struct tf2__onnx *onnx, const struct tf2__onnx_node *node,
 
 /* A bound of Clip: an attribute before opset 11, an input since; without one the type's own limit. */
 static enum tf2_status clip_bound(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *name, size_t i, float limit, float *bound,
-    struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *name, size_t i, float limit,
+    float *bound, struct tf2_error *error)
 {
     const struct tf2__onnx_array *array;
     double value = tf2__onnx_attr_float(node, name, limit);
@@ -97,7 +97,8 @@ tf2__onnx_convert_pow(struct tf2__onnx *onnx, const struct tf2__onnx_node *node,
     return emit_activation(onnx, node, TF2_ACTIVATION_POW, (float)exponent, 0, error);
 }
 
-/* The slope broadcasts to the input from the last dimension on: it has to be one number, or run over dimension 1. */
+/* The slope broadcasts to the input from the last dimension on: it has to be one number, or run over
+ * dimension 1. */
 enum tf2_status
 tf2__onnx_convert_prelu(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
@@ -115,13 +116,15 @@ tf2__onnx_convert_prelu(struct tf2__onnx *onnx, const struct tf2__onnx_node *nod
     }
     if (!fits)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "slope of shape %s for an input of shape %s, wanted one per channel or one",
+            error, TF2_ERR_UNSUPPORTED,
+            "slope of shape %s for an input of shape %s, wanted one per channel or one",
             tf2_shape_format(&slope->shape, text, sizeof(text)), tf2_shape_format(x, x_text, sizeof(x_text)));
     TF2__TRY(tf2__onnx_data(onnx, node, 1, &in[1], error));
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_PRELU, NULL, in, 2, &out, error);
 }
 
-/* Before opset 13 the dimensions from `axis` on count as one; when only one of them is there, that is no difference. */
+/* Before opset 13 the dimensions from `axis` on count as one; when only one of them is there, that is no
+ * difference. */
 enum tf2_status
 tf2__onnx_convert_softmax(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {

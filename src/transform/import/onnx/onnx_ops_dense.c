@@ -2,16 +2,16 @@
 /*
  * onnx_ops_dense.c: matrix products (Gemm, MatMul) and BatchNormalization.
  *
- * The graph's gemm wants the weights as [outputs, inputs] and one bias for each output; what does not have this form
- * is brought into it here, on constants.
+ * The graph's gemm wants the weights as [outputs, inputs] and one bias for each output; what does not have
+ * this form is brought into it here, on constants.
  */
 #include "transform/import/onnx/internal.h"
 
-/* A new constant [columns, rows] with result[c][r] = factor * matrix[r][c], or with transposed == false [rows,
- * columns] and no change of order. */
+/* A new constant [columns, rows] with result[c][r] = factor * matrix[r][c], or with transposed == false
+ * [rows, columns] and no change of order. */
 static enum tf2_status add_weights(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const float *matrix, int64_t rows, int64_t columns,
-    bool transposed, float factor, tf2_tensor_id *id, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const float *matrix, int64_t rows,
+    int64_t columns, bool transposed, float factor, tf2_tensor_id *id, struct tf2_error *error)
 {
     struct tf2_shape shape = {.n_dims = 2, .dim = {rows, columns}};
     void *data;
@@ -40,20 +40,19 @@ static enum tf2_status gemm_weights(
         return tf2__fail(error, TF2_ERR_SHAPE, "B has %u dimensions, wanted 2", b->shape.n_dims);
     if (transposed && alpha == 1)
         return tf2__onnx_data(onnx, node, 1, id, error);
-    return add_weights(
-        onnx, node, b->data, b->shape.dim[0], b->shape.dim[1], !transposed, alpha, id, error);
+    return add_weights(onnx, node, b->data, b->shape.dim[0], b->shape.dim[1], !transposed, alpha, id, error);
 }
 
 /* True when C is a constant with one number for each column, or one for all. */
 static bool is_bias(const struct tf2__onnx_value *c, int64_t n_out)
 {
-    if (c->state != TF2__ONNX_CONST || !c->constant->same || !tf2__onnx_is_float(c->constant->array[0].type))
+    if (c->state != TF2__ONNX_CONST || c->constant->equal != TF2__ONNX_ALL_LANES ||
+        !tf2__onnx_is_float(c->constant->array[0].type))
         return false;
     const struct tf2__onnx_array *array = &c->constant->array[0];
     if (array->shape.n_dims > 2)
         return false;
-    return array->count == 1 ||
-           (array->count == n_out && array->shape.dim[array->shape.n_dims - 1] == n_out);
+    return array->count == 1 || (array->count == n_out && array->shape.dim[array->shape.n_dims - 1] == n_out);
 }
 
 static enum tf2_status gemm_bias(
@@ -75,7 +74,8 @@ static enum tf2_status gemm_bias(
 
 /* C is a matrix or computed: a node of its own adds it. */
 static enum tf2_status gemm_add(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const tf2_tensor_id *in, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const tf2_tensor_id *in,
+    struct tf2_error *error)
 {
     struct tf2_gemm_attr attr = {.axis = 1};
     struct tf2_eltwise_attr sum = {.kind = TF2_ELTWISE_SUM, .coefficient = {1, 1}};
@@ -116,8 +116,8 @@ tf2__onnx_convert_gemm(struct tf2__onnx *onnx, const struct tf2__onnx_node *node
 /* ---- MatMul: the last dimension of A with a constant matrix ---- */
 
 /* B as a matrix: a vector is one column, leading extents of 1 are dropped. */
-static enum tf2_status
-matmul_extents(const struct tf2_shape *b, uint32_t a_dims, int64_t *rows, int64_t *columns, struct tf2_error *error)
+static enum tf2_status matmul_extents(
+    const struct tf2_shape *b, uint32_t a_dims, int64_t *rows, int64_t *columns, struct tf2_error *error)
 {
     char text[128];
     bool ok = b->n_dims > 0 && b->n_dims <= TF2__MAX(a_dims, 2);
@@ -125,7 +125,8 @@ matmul_extents(const struct tf2_shape *b, uint32_t a_dims, int64_t *rows, int64_
         ok = ok && b->dim[d] == 1;
     if (!ok)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "B of shape %s: only one matrix (or vector) for the whole batch is supported",
+            error, TF2_ERR_UNSUPPORTED,
+            "B of shape %s: only one matrix (or vector) for the whole batch is supported",
             tf2_shape_format(b, text, sizeof(text)));
     *rows = b->dim[b->n_dims - (b->n_dims > 1 ? 2 : 1)];
     *columns = b->n_dims > 1 ? b->dim[b->n_dims - 1] : 1;
@@ -156,8 +157,8 @@ tf2__onnx_convert_matmul(struct tf2__onnx *onnx, const struct tf2__onnx_node *no
 /* ---- BatchNormalization ---- */
 
 /* momentum only matters in training; the outputs beyond the first exist only there. */
-enum tf2_status
-tf2__onnx_convert_batch_norm(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+enum tf2_status tf2__onnx_convert_batch_norm(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     struct tf2_batch_norm_attr attr = {.epsilon = tf2__onnx_attr_float(node, "epsilon", 1e-5f)};
     tf2_tensor_id in[5], out;

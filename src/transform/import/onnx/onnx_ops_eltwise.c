@@ -2,10 +2,10 @@
 /*
  * onnx_ops_eltwise.c: Add, Sub, Mul, Div, Sum, Max, Min.
  *
- * With a constant that is one number, or one number for each channel, the result is an affine function of the data:
- * it becomes an activation or a scale, which later passes can fold into a convolution. That is done only where the
- * result stays the same to the last bit (a division only when the reciprocal is exact); everything else is an
- * element-wise node of two tensors.
+ * With a constant that is one number, or one number for each channel, the result is an affine function of the
+ * data: it becomes an activation or a scale, which later passes can fold into a convolution. That is done
+ * only where the result stays the same to the last bit (a division only when the reciprocal is exact);
+ * everything else is an element-wise node of two tensors.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -59,13 +59,12 @@ static bool has_exact_reciprocals(const struct operand *operand)
 struct affine {
     float factor, term;
     bool factor_is_operand, term_is_operand;
-    bool reciprocal;  /* of the operand as a factor */
-    bool negate;      /* the operand as a term */
+    bool reciprocal; /* of the operand as a factor */
+    bool negate;     /* the operand as a term */
 };
 
 /* The affine form of `x op constant` (or `constant op x` when reversed); false when there is none. */
-static bool
-affine_form(const char *op, bool reversed, const struct operand *operand, struct affine *affine)
+static bool affine_form(const char *op, bool reversed, const struct operand *operand, struct affine *affine)
 {
     *affine = (struct affine){.factor = 1};
     if (strcmp(op, "Add") == 0 || strcmp(op, "Sum") == 0) {
@@ -136,7 +135,8 @@ static bool clip_form(const char *op, const struct operand *operand, struct tf2_
 
 /* Data and a constant. *done: the node is emitted. */
 static enum tf2_status try_constant(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t data_index, bool *done, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t data_index, bool *done,
+    struct tf2_error *error)
 {
     const struct tf2__onnx_value *constant = tf2__onnx_in(onnx, node, 1 - data_index);
     const char *op = node->op->name;
@@ -144,9 +144,10 @@ static enum tf2_status try_constant(
     struct tf2_activation activation = {.kind = TF2_ACTIVATION_AFFINE};
     tf2_tensor_id x;
     *done = false;
-    if (!constant || constant->state != TF2__ONNX_CONST || !constant->constant->same)
+    if (!constant || constant->state != TF2__ONNX_CONST || constant->constant->equal != TF2__ONNX_ALL_LANES)
         return TF2_OK;
     TF2__TRY(tf2__onnx_data(onnx, node, data_index, &x, error));
+    TF2__TRY(tf2__onnx_charge(onnx, sizeof(float) * (uint64_t)constant->constant->array[0].count, error));
     struct operand operand = classify(&constant->constant->array[0], tf2__onnx_shape(onnx, x, 0));
     if (!operand.usable)
         return TF2_OK;

@@ -2,9 +2,9 @@
 /*
  * onnx_ops_resize.c: Resize and its predecessor Upsample.
  *
- * Upsample and Resize of opset 10 do not say which pixel is taken; as their later versions state and as exporters
- * meant it, output pixel o is o / scale in the input, rounded down. Where the rounding would matter (nearest, and
- * a scale that is not 1 / integer below 1) such a node is refused.
+ * Upsample and Resize of opset 10 do not say which pixel is taken; as their later versions state and as
+ * exporters meant it, output pixel o is o / scale in the input, rounded down. Where the rounding would matter
+ * (nearest, and a scale that is not 1 / integer below 1) such a node is refused.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -45,7 +45,8 @@ static enum tf2_status read_sizes(
         TF2__TRY(tf2__onnx_axis(axes->given ? axes->v[i] : i, in->n_dims, false, &axis, error));
         if (axis < 2 && v[i] != in->dim[axis])
             return tf2__fail(
-                error, TF2_ERR_UNSUPPORTED, "only spatial dimensions can be resized, found %lld to %lld in dimension %u",
+                error, TF2_ERR_UNSUPPORTED,
+                "only spatial dimensions can be resized, found %lld to %lld in dimension %u",
                 (long long)in->dim[axis], (long long)v[i], axis);
         if (v[i] < 1 || v[i] > INT32_MAX)
             return tf2__fail(error, TF2_ERR_VALUE, "size %lld in dimension %u", (long long)v[i], axis);
@@ -69,19 +70,20 @@ static enum tf2_status read_scales(
             return tf2__fail(error, TF2_ERR_VALUE, "scale %g in dimension %u", scales[i], axis);
         if (axis < 2 && scales[i] != 1)
             return tf2__fail(
-                error, TF2_ERR_UNSUPPORTED, "only spatial dimensions can be resized, found scale %g in dimension %u",
-                scales[i], axis);
+                error, TF2_ERR_UNSUPPORTED,
+                "only spatial dimensions can be resized, found scale %g in dimension %u", scales[i], axis);
         if (axis >= 2)
             target->scale[axis - 2] = scales[i];
     }
     return TF2_OK;
 }
 
-/* Where scales and sizes are found: Upsample 7 has an attribute, the others inputs whose places changed. An empty
- * tensor counts as left out. */
+/* Where scales and sizes are found: Upsample 7 has an attribute, the others inputs whose places changed. An
+ * empty tensor counts as left out. */
 static enum tf2_status read_target(
     const struct tf2__onnx_node *node, const struct tf2__onnx_array *scales,
-    const struct tf2__onnx_array *sizes, const struct tf2_shape *in, struct target *target, struct tf2_error *error)
+    const struct tf2__onnx_array *sizes, const struct tf2_shape *in, struct target *target,
+    struct tf2_error *error)
 {
     const Tf2__Onnx__AttributeProto *attr = tf2__onnx_attr(node, "scales");
     struct tf2__onnx_list axes;
@@ -108,8 +110,8 @@ struct resize_lanes {
 };
 
 static enum tf2_status read_lanes(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, tf2_tensor_id x, size_t scales_at, size_t sizes_at,
-    struct resize_lanes *r, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, tf2_tensor_id x, size_t scales_at,
+    size_t sizes_at, struct resize_lanes *r, struct tf2_error *error)
 {
     const struct tf2__onnx_const *scales, *sizes = NULL;
     TF2__TRY(tf2__onnx_known(onnx, node, scales_at, &scales, error));
@@ -143,8 +145,8 @@ static int64_t integer_factor(const struct resize_lanes *r, uint32_t d)
     return factor;
 }
 
-/* Spatial dimension d of the attribute, the same for all lanes as far as possible: a size that grows with the input
- * was computed from it, and is a scale. */
+/* Spatial dimension d of the attribute, the same for all lanes as far as possible: a size that grows with the
+ * input was computed from it, and is a scale. */
 static void merge_dim(struct resize_lanes *r, uint32_t d, struct tf2_resize_attr *attr)
 {
     const struct target *first = &r->target[0];
@@ -182,13 +184,13 @@ static enum tf2_status emit_resize(
     return TF2_OK;
 }
 
-static enum tf2_status
-check_map(const struct tf2__onnx *onnx, tf2_tensor_id x, struct tf2_error *error)
+static enum tf2_status check_map(const struct tf2__onnx *onnx, tf2_tensor_id x, struct tf2_error *error)
 {
     uint32_t n_dims = tf2__onnx_shape(onnx, x, 0)->n_dims;
     if (n_dims < 3 || n_dims > 2 + TF2_MAX_SPATIAL)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "input of %u dimensions, wanted batch, channels and 1 to %d spatial ones", n_dims,
+            error, TF2_ERR_UNSUPPORTED,
+            "input of %u dimensions, wanted batch, channels and 1 to %d spatial ones", n_dims,
             TF2_MAX_SPATIAL);
     return TF2_OK;
 }
@@ -227,23 +229,23 @@ tf2__onnx_convert_upsample(struct tf2__onnx *onnx, const struct tf2__onnx_node *
 
 /* ---- Resize since opset 11: (x, roi, scales, sizes) ---- */
 
-static enum tf2_status
-read_coordinates(const struct tf2__onnx_node *node, struct tf2_resize_attr *attr, bool *symmetric, struct tf2_error *error)
+static enum tf2_status read_coordinates(
+    const struct tf2__onnx_node *node, struct tf2_resize_attr *attr, bool *symmetric, struct tf2_error *error)
 {
     static const char *const words[] = {
-        "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn",
-        "half_pixel_symmetric",
+        "half_pixel", "pytorch_half_pixel",   "align_corners",
+        "asymmetric", "tf_half_pixel_for_nn", "half_pixel_symmetric",
     };
     static const enum tf2_resize_coordinates values[] = {
-        TF2_RESIZE_HALF_PIXEL, TF2_RESIZE_PYTORCH_HALF_PIXEL, TF2_RESIZE_ALIGN_CORNERS, TF2_RESIZE_ASYMMETRIC,
-        TF2_RESIZE_TF_HALF_PIXEL, TF2_RESIZE_HALF_PIXEL,
+        TF2_RESIZE_HALF_PIXEL, TF2_RESIZE_PYTORCH_HALF_PIXEL, TF2_RESIZE_ALIGN_CORNERS,
+        TF2_RESIZE_ASYMMETRIC, TF2_RESIZE_TF_HALF_PIXEL,      TF2_RESIZE_HALF_PIXEL,
     };
     static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
     static const enum tf2_resize_nearest nearest_values[] = {
         TF2_RESIZE_ROUND_PREFER_FLOOR, TF2_RESIZE_ROUND_PREFER_CEIL, TF2_RESIZE_FLOOR, TF2_RESIZE_CEIL};
     int word = 0, rounding = 0;
-    TF2__TRY(tf2__onnx_attr_word(
-        node, "coordinate_transformation_mode", words, TF2__COUNT(words), &word, error));
+    TF2__TRY(
+        tf2__onnx_attr_word(node, "coordinate_transformation_mode", words, TF2__COUNT(words), &word, error));
     TF2__TRY(tf2__onnx_attr_word(node, "nearest_mode", nearest, TF2__COUNT(nearest), &rounding, error));
     attr->coordinates = values[word];
     attr->nearest = nearest_values[rounding];
@@ -255,7 +257,8 @@ read_coordinates(const struct tf2__onnx_node *node, struct tf2_resize_attr *attr
 static enum tf2_status check_symmetric(const struct resize_lanes *r, struct tf2_error *error)
 {
     for (int l = 0; l < TF2__ONNX_LANES; l++) {
-        for (uint32_t d = 0; (r->lanes >> l & 1) && !r->target[l].has_sizes && d + 2 < r->in[l]->n_dims; d++) {
+        for (uint32_t d = 0; (r->lanes >> l & 1) && !r->target[l].has_sizes && d + 2 < r->in[l]->n_dims;
+             d++) {
             float extent = r->target[l].scale[d] * (float)r->in[l]->dim[d + 2];
             if (extent != rintf(extent))
                 return tf2__fail(
@@ -271,7 +274,8 @@ static enum tf2_status refuse_options(const struct tf2__onnx_node *node, struct 
 {
     const char *policy = tf2__onnx_attr_string(node, "keep_aspect_ratio_policy", "stretch");
     if (strcmp(policy, "stretch") != 0)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "keep_aspect_ratio_policy '%.40s' is not supported", policy);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "keep_aspect_ratio_policy '%.40s' is not supported", policy);
     if (tf2__onnx_attr_int(node, "antialias", 0))
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "antialias is not supported");
     if (tf2__onnx_attr_int(node, "exclude_outside", 0))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_ops_shape.c: operators that change the shape and keep the order of elements (Reshape and its relatives),
- * Transpose, Concat, Expand.
+ * onnx_ops_shape.c: operators that change the shape and keep the order of elements (Reshape and its
+ * relatives), Transpose, Concat, Expand.
  *
- * The aim with Reshape is that the network still works for another batch and, where it can, for another size: a
- * wanted extent that differs between the lanes was computed from the input's shape, and is written as 0 (copy the
- * input's extent) or -1 (whatever is left) where that means the same in all lanes.
+ * The aim with Reshape is that the network still works for another batch and, where it can, for another size:
+ * a wanted extent that differs between the lanes was computed from the input's shape, and is written as 0
+ * (copy the input's extent) or -1 (whatever is left) where that means the same in all lanes.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -20,7 +20,8 @@ enum tf2_status tf2__onnx_parse_reshape(
     bool allow_zero = node && tf2__onnx_attr_int(node, "allowzero", 0);
     if (tf2__onnx_is_float(array->type) || array->shape.n_dims > 1 || !dims)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "the wanted shape is a tensor of %u dimensions of type %s, wanted a list of integers",
+            error, TF2_ERR_FORMAT,
+            "the wanted shape is a tensor of %u dimensions of type %s, wanted a list of integers",
             array->shape.n_dims, tf2__onnx_type_name(array->type));
     if (array->count > TF2_MAX_DIMS)
         return tf2__fail(
@@ -58,7 +59,8 @@ static bool is_copy(const struct reshape_lanes *r, uint32_t d)
     return true;
 }
 
-/* What -1 and 0 of a lane's wanted shape stand for. A shape that does not fit is left as it is; the graph refuses it. */
+/* What -1 and 0 of a lane's wanted shape stand for. A shape that does not fit is left as it is; the graph
+ * refuses it. */
 static void resolve(struct tf2_reshape_attr *want, const struct tf2_shape *in)
 {
     int64_t known = 1, count = tf2_shape_count(in);
@@ -87,8 +89,8 @@ static uint32_t differing(const struct reshape_lanes *r, uint32_t d)
 }
 
 /*
- * The attribute that gives every lane what it wants, as far as 0 and -1 can say it. `raw` is what the file says:
- * its 0 and -1 stay, unless the -1 is better used elsewhere. False: there is none for all lanes.
+ * The attribute that gives every lane what it wants, as far as 0 and -1 can say it. `raw` is what the file
+ * says: its 0 and -1 stay, unless the -1 is better used elsewhere. False: there is none for all lanes.
  */
 static bool
 choose_dims(const struct reshape_lanes *r, const struct tf2_reshape_attr *raw, struct tf2_reshape_attr *attr)
@@ -118,8 +120,9 @@ choose_dims(const struct reshape_lanes *r, const struct tf2_reshape_attr *raw, s
 }
 
 /*
- * When not all lanes can be served the other sizes are given up before the other batch. A -1 that then has one
- * meaning left is written as a number, so that shapes the result is not meant for fail instead of passing.
+ * When not all lanes can be served the other sizes are given up before the other batch. A -1 that then has
+ * one meaning left is written as a number, so that shapes the result is not meant for fail instead of
+ * passing.
  */
 static void
 choose_for_lanes(struct reshape_lanes *r, const struct tf2_reshape_attr *raw, struct tf2_reshape_attr *attr)
@@ -138,9 +141,9 @@ choose_for_lanes(struct reshape_lanes *r, const struct tf2_reshape_attr *raw, st
 }
 
 /*
- * A leading extent that is written as a number, where the input has the batch and the number is this batch: copied
- * from the input, it is the same here and makes other batches possible. Not where the file leaves the batch open
- * and has a -1 too: there ONNX would move the batch into that dimension.
+ * A leading extent that is written as a number, where the input has the batch and the number is this batch:
+ * copied from the input, it is the same here and makes other batches possible. Not where the file leaves the
+ * batch open and has a -1 too: there ONNX would move the batch into that dimension.
  */
 static void open_batch(
     const struct tf2__onnx *onnx, const struct reshape_lanes *r, const struct tf2_reshape_attr *raw,
@@ -212,7 +215,8 @@ tf2__onnx_convert_flatten(struct tf2__onnx *onnx, const struct tf2__onnx_node *n
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_FLATTEN, &attr, &x, 1, &x, error);
 }
 
-/* Without axes all extents of 1 go: those that are 1 here, written down, so that another batch cannot change which. */
+/* Without axes all extents of 1 go: those that are 1 here, written down, so that another batch cannot change
+ * which. */
 enum tf2_status
 tf2__onnx_convert_squeeze(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
@@ -232,8 +236,8 @@ tf2__onnx_convert_squeeze(struct tf2__onnx *onnx, const struct tf2__onnx_node *n
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_SQUEEZE, &attr, &x, 1, &x, error);
 }
 
-enum tf2_status
-tf2__onnx_convert_unsqueeze(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+enum tf2_status tf2__onnx_convert_unsqueeze(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     const struct tf2__onnx_array *array;
     struct tf2__onnx_list list;
@@ -246,7 +250,8 @@ tf2__onnx_convert_unsqueeze(struct tf2__onnx *onnx, const struct tf2__onnx_node 
     if (!list.given)
         return tf2__fail(error, TF2_ERR_FORMAT, "axes is missing");
     if (n_dims > TF2_MAX_DIMS)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "%zu dimensions, at most %d supported", n_dims, TF2_MAX_DIMS);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "%zu dimensions, at most %d supported", n_dims, TF2_MAX_DIMS);
     TF2__TRY(tf2__onnx_axes(&list, (uint32_t)n_dims, &attr.axes, error));
     if (!attr.axes)
         return tf2__onnx_pass(onnx, node, 0, 0, error);
@@ -255,8 +260,8 @@ tf2__onnx_convert_unsqueeze(struct tf2__onnx *onnx, const struct tf2__onnx_node 
 
 /* ---- Transpose, Concat, Expand ---- */
 
-enum tf2_status
-tf2__onnx_convert_transpose(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+enum tf2_status tf2__onnx_convert_transpose(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     struct tf2_transpose_attr attr = {0};
     struct tf2__onnx_list perm;
@@ -328,7 +333,8 @@ tf2__onnx_convert_expand(struct tf2__onnx *onnx, const struct tf2__onnx_node *no
             changed |= 1u << l;
     }
     if (changed & 1)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "only supported on constants, or where it changes nothing");
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "only supported on constants, or where it changes nothing");
     if (!changed)
         return tf2__onnx_pass(onnx, node, 0, 0, error);
     TF2__TRY(tf2__onnx_emit(onnx, node, 0, TF2_OP_IDENTITY, NULL, &x, 1, &x, error));

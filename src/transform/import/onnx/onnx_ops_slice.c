@@ -2,8 +2,8 @@
 /*
  * onnx_ops_slice.c: operators that take a part of a tensor, or add to its borders: Slice, Split, Gather, Pad.
  *
- * Bounds may be computed from shapes, so they can differ between lanes. They are then written relative to the end
- * of the dimension where that says the same in all lanes; otherwise the lanes that differ are dropped.
+ * Bounds may be computed from shapes, so they can differ between lanes. They are then written relative to the
+ * end of the dimension where that says the same in all lanes; otherwise the lanes that differ are dropped.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -47,35 +47,37 @@ struct slice_lanes {
     const struct tf2_shape *in[TF2__ONNX_LANES];
 };
 
+static int64_t bound(const struct slice_lanes *s, int lane, uint32_t d, bool is_end)
+{
+    return is_end ? s->slice[lane].end[d] : s->slice[lane].begin[d];
+}
+
 /* One bound of dimension d for all lanes. */
 static int64_t merge_bound(struct slice_lanes *s, uint32_t d, bool is_end)
 {
-#define BOUND(l) (is_end ? s->slice[l].end[d] : s->slice[l].begin[d])
-    int64_t back = BOUND(0) - s->in[0]->dim[d];
-    bool same = true, same_back = BOUND(0) >= 0 && back <= 0;
+    int64_t first = bound(s, 0, d, is_end);
+    /* Where a bound that counts from the beginning lies, seen from the end. */
+    int64_t back = first >= 0 ? first - s->in[0]->dim[d] : 1;
+    bool same_back = back <= 0;
     uint32_t differ = 0;
     for (int l = 1; l < TF2__ONNX_LANES; l++) {
-        if (!(s->lanes >> l & 1) || BOUND(l) == BOUND(0))
+        if (!(s->lanes >> l & 1))
             continue;
-        same = false;
-        differ |= 1u << l;
+        int64_t other = bound(s, l, d, is_end);
+        differ |= (uint32_t)(other != first) << l;
+        same_back = same_back && other >= 0 && other - s->in[l]->dim[d] == back;
     }
-    for (int l = 1; l < TF2__ONNX_LANES; l++) {
-        if (s->lanes >> l & 1)
-            same_back = same_back && BOUND(l) >= 0 && BOUND(l) - s->in[l]->dim[d] == back;
-    }
-    if (same)
-        return BOUND(0);
+    if (!differ)
+        return first;
     if (same_back)
         return back < 0 ? back : INT64_MAX;
     s->dead |= differ;
-    return BOUND(0);
-#undef BOUND
+    return first;
 }
 
 static enum tf2_status emit_slice(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, tf2_tensor_id x, struct slice_lanes *s,
-    struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, tf2_tensor_id x,
+    struct slice_lanes *s, struct tf2_error *error)
 {
     struct tf2_slice_attr attr = s->slice[0];
     tf2_tensor_id out;
@@ -104,8 +106,8 @@ static void take_all(struct tf2_slice_attr *slice, uint32_t n_dims)
 
 /* ---- Slice ---- */
 
-/* No extent is larger than 2^31, so bounds and steps beyond that are cut: nothing overflows afterwards. The two
- * ends of int64_t stay, they say "all". */
+/* No extent is larger than 2^31, so bounds and steps beyond that are cut: nothing overflows afterwards. The
+ * two ends of int64_t stay, they say "all". */
 static int64_t cut(int64_t value)
 {
     if (value == INT64_MAX || value == INT64_MIN)
@@ -127,13 +129,15 @@ enum tf2_status tf2__onnx_parse_slice(
         return tf2__fail(error, TF2_ERR_FORMAT, "starts or ends is missing");
     if (ends.n != starts.n || (axes.given && axes.n != starts.n) || (steps.given && steps.n != starts.n))
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "%zu starts, %zu ends, %zu axes, %zu steps", starts.n, ends.n, axes.n, steps.n);
+            error, TF2_ERR_FORMAT, "%zu starts, %zu ends, %zu axes, %zu steps", starts.n, ends.n, axes.n,
+            steps.n);
     take_all(slice, n_dims);
     for (size_t i = 0; i < starts.n; i++) {
         int64_t step = steps.given ? steps.v[i] : 1;
         TF2__TRY(tf2__onnx_axis(axes.given ? axes.v[i] : (int64_t)i, n_dims, false, &axis, error));
         if ((mask >> axis & 1) || step == 0)
-            return tf2__fail(error, TF2_ERR_FORMAT, step ? "axis %u is listed twice" : "step 0 on axis %u", axis);
+            return tf2__fail(
+                error, TF2_ERR_FORMAT, step ? "axis %u is listed twice" : "step 0 on axis %u", axis);
         mask |= 1u << axis;
         slice->begin[axis] = cut(starts.v[i]);
         slice->end[axis] = cut(ends.v[i]);
@@ -157,7 +161,8 @@ tf2__onnx_convert_slice(struct tf2__onnx *onnx, const struct tf2__onnx_node *nod
             continue;
         bool valid = params_in_lane(known, l, arrays);
         enum tf2_status status =
-            valid ? tf2__onnx_parse_slice(node, arrays, s.in[l]->n_dims, &s.slice[l], l ? NULL : error) : TF2_OK;
+            valid ? tf2__onnx_parse_slice(node, arrays, s.in[l]->n_dims, &s.slice[l], l ? NULL : error)
+                  : TF2_OK;
         if (l == 0)
             TF2__TRY(status);
         *(valid && status == TF2_OK ? &s.lanes : &s.dead) |= 1u << l;
@@ -181,7 +186,8 @@ static enum tf2_status equal_part(
     *length = TF2__MIN(part, extent - *begin);
     if (*length < 1)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "%lld elements do not split into %lld parts", (long long)extent, (long long)n);
+            error, TF2_ERR_SHAPE, "%lld elements do not split into %lld parts", (long long)extent,
+            (long long)n);
     return TF2_OK;
 }
 
@@ -209,7 +215,8 @@ enum tf2_status tf2__onnx_parse_split(
     }
     if (sum != extent)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "the sizes sum up to %lld, the extent is %lld", (long long)sum, (long long)extent);
+            error, TF2_ERR_SHAPE, "the sizes sum up to %lld, the extent is %lld", (long long)sum,
+            (long long)extent);
     *length = list.v[i];
     return TF2_OK;
 }
@@ -267,8 +274,8 @@ tf2__onnx_convert_split(struct tf2__onnx *onnx, const struct tf2__onnx_node *nod
 
 /* Evenly spaced indices as a slice. Negative ones count from the end. */
 static enum tf2_status gather_range(
-    const struct tf2__onnx_array *indices, int64_t extent, bool varies, int64_t *begin, int64_t *end, int64_t *step,
-    struct tf2_error *error)
+    const struct tf2__onnx_array *indices, int64_t extent, bool varies, int64_t *begin, int64_t *end,
+    int64_t *step, struct tf2_error *error)
 {
     const int64_t *v = indices->data;
     int64_t first = 0, last = 0;
@@ -322,7 +329,8 @@ tf2__onnx_convert_gather(struct tf2__onnx *onnx, const struct tf2__onnx_node *no
 
 /* ---- Pad ---- */
 
-/* Beginnings of all (or of the listed) axes, then ends; attributes before opset 11, inputs since, axes since 18. */
+/* Beginnings of all (or of the listed) axes, then ends; attributes before opset 11, inputs since, axes
+ * since 18. */
 static enum tf2_status parse_pads(
     const struct tf2__onnx_node *node, const struct tf2__onnx_array *const *arrays, uint32_t n_dims,
     struct tf2_pad_attr *attr, struct tf2_error *error)
@@ -345,7 +353,8 @@ static enum tf2_status parse_pads(
 }
 
 static enum tf2_status pad_value(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_pad_attr *attr, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_pad_attr *attr,
+    struct tf2_error *error)
 {
     const struct tf2__onnx_array *array;
     double value = tf2__onnx_attr_float(node, "value", 0);
@@ -353,7 +362,8 @@ static enum tf2_status pad_value(
     if (array && array->count)
         TF2__TRY(tf2__onnx_number(array, "constant_value", &value, error));
     if (!(value - value == 0))
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "the padding's value is %g, wanted a finite number", value);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "the padding's value is %g, wanted a finite number", value);
     attr->value = (float)value;
     return TF2_OK;
 }

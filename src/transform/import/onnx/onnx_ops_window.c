@@ -5,8 +5,8 @@
 #include "transform/import/onnx/internal.h"
 
 /* How many spatial dimensions input 0 has. */
-static enum tf2_status n_spatial(
-    const struct tf2__onnx *onnx, tf2_tensor_id x, uint32_t *n, struct tf2_error *error)
+static enum tf2_status
+n_spatial(const struct tf2__onnx *onnx, tf2_tensor_id x, uint32_t *n, struct tf2_error *error)
 {
     const struct tf2_shape *shape = tf2__onnx_shape(onnx, x, 0);
     char text[128];
@@ -80,8 +80,8 @@ static enum tf2_status check_kernel_shape(
     for (uint32_t d = 0; d < n; d++) {
         if (window->kernel[d] && weights->n_dims == n + 2 && window->kernel[d] != weights->dim[d + 2])
             return tf2__fail(
-                error, TF2_ERR_SHAPE, "kernel_shape has %d in dimension %u, the weights are %s", window->kernel[d], d,
-                tf2_shape_format(weights, text, sizeof(text)));
+                error, TF2_ERR_SHAPE, "kernel_shape has %d in dimension %u, the weights are %s",
+                window->kernel[d], d, tf2_shape_format(weights, text, sizeof(text)));
     }
     return TF2_OK;
 }
@@ -109,7 +109,8 @@ tf2__onnx_convert_conv(struct tf2__onnx *onnx, const struct tf2__onnx_node *node
 /* ---- pooling ---- */
 
 static enum tf2_status convert_pool(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_pool_kind kind, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_pool_kind kind,
+    struct tf2_error *error)
 {
     struct tf2_pool_attr attr = {.kind = kind};
     tf2_tensor_id x;
@@ -137,8 +138,8 @@ enum tf2_status tf2__onnx_convert_average_pool(
     return convert_pool(onnx, node, TF2_POOL_AVG, error);
 }
 
-enum tf2_status
-tf2__onnx_convert_global_pool(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+enum tf2_status tf2__onnx_convert_global_pool(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     struct tf2_pool_attr attr = {.global = true};
     tf2_tensor_id x;
@@ -147,7 +148,8 @@ tf2__onnx_convert_global_pool(struct tf2__onnx *onnx, const struct tf2__onnx_nod
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_POOL, &attr, &x, 1, &x, error);
 }
 
-/* ReduceMean and ReduceMax over exactly the spatial axes are global pools; then those axes go when keepdims is 0. */
+/* ReduceMean and ReduceMax over exactly the spatial axes are global pools; then those axes go when keepdims
+ * is 0. */
 enum tf2_status
 tf2__onnx_convert_reduce(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
@@ -172,7 +174,8 @@ tf2__onnx_convert_reduce(struct tf2__onnx *onnx, const struct tf2__onnx_node *no
     if (n_dims < 3 || axes.axes != ((1u << n_dims) - 1 - 3))
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "only supported over all spatial axes (2 and on), found %zu axes of %u dimensions", list.n, n_dims);
+            "only supported over all spatial axes (2 and on), found %zu axes of %u dimensions", list.n,
+            n_dims);
     if (tf2__onnx_attr_int(node, "keepdims", 1))
         return tf2__onnx_emit(onnx, node, 0, TF2_OP_POOL, &attr, &x, 1, &x, error);
     TF2__TRY(tf2__onnx_emit_part(onnx, node, "pool", TF2_OP_POOL, &attr, &x, 1, &x, error));

@@ -2,8 +2,9 @@
 /*
  * onnx_table.c: the operators that can be imported, sorted by name.
  *
- * Adding one: a row here, a function in an onnx_ops_*.c file (data) or onnx_fold_*.c file (known numbers), its name
- * in the list of internal.h, a test. Attributes that do not concern inference are listed and not read.
+ * Adding one: a row here, a function in an onnx_ops_*.c file (data) or onnx_fold_*.c file (known numbers),
+ * its name in the list of internal.h, a test. Attributes that do not concern inference are listed and not
+ * read.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -16,6 +17,7 @@
 #define RESIZE_ATTRS                                                                                         \
     "antialias:i axes:I coordinate_transformation_mode:s cubic_coeff_a:f exclude_outside:i "                 \
     "extrapolation_value:f keep_aspect_ratio_policy:s mode:s nearest_mode:s"
+#define CONSTANT_ATTRS "value:t value_float:f value_floats:F value_int:i value_ints:I"
 #define REDUCE_ATTRS "axes:I keepdims:i noop_with_empty_axes:i"
 
 /* clang-format off */
@@ -32,8 +34,7 @@ static const struct tf2__onnx_op ops[] = {
     {"Ceil",                   1, 0, 1, 1, 1, false, "", FOLD(unary), NULL},
     {"Clip",                   1, 0, 1, 3, 1, false, "max:x min:x", NULL, CONV(clip)},
     {"Concat",                 1, 0, 1, -1, 1, false, "axis:i", FOLD(concat), CONV(concat)},
-    {"Constant",               1, 0, 0, 0, 1, false, "value:t value_float:f value_floats:F value_int:i value_ints:I",
-                                                     FOLD(constant), NULL},
+    {"Constant",               1, 0, 0, 0, 1, false, CONSTANT_ATTRS, FOLD(constant), NULL},
     {"ConstantOfShape",        9, 0, 1, 1, 1, false, "value:t", FOLD(constant_of_shape), NULL},
     {"Conv",                   1, 0, 2, 3, 1, false, WINDOW_ATTRS " group:i", NULL, CONV(conv)},
     {"Div",                    7, 0, 2, 2, 1, false, "", FOLD(binary), CONV(binary)},
@@ -89,7 +90,8 @@ static const struct tf2__onnx_op ops[] = {
     {"Size",                   1, 0, 1, 1, 1, true, "", FOLD(size), NULL},
     {"Slice",                  1, 0, 1, 5, 1, false, "axes:I ends:I starts:I", FOLD(slice), CONV(slice)},
     {"Softmax",                1, 0, 1, 1, 1, false, "axis:i", NULL, CONV(softmax)},
-    {"Split",                  1, 0, 1, 2, -1, false, "axis:i num_outputs:i split:I", FOLD(split), CONV(split)},
+    {"Split",                  1, 0, 1, 2, -1, false, "axis:i num_outputs:i split:I", FOLD(split),
+                                                     CONV(split)},
     {"Sqrt",                   1, 0, 1, 1, 1, false, "", FOLD(unary), CONV(act)},
     {"Squeeze",                1, 0, 1, 2, 1, false, "axes:I", FOLD(squeeze), CONV(squeeze)},
     {"Sub",                    7, 0, 2, 2, 1, false, "", FOLD(binary), CONV(binary)},

@@ -2,8 +2,8 @@
 /*
  * onnx_tensor.c: reads the numbers of a TensorProto, whatever form they are stored in.
  *
- * float32 and int64 data is used where it lies; everything else is widened: half, bfloat16 and double to float,
- * the integers to int64_t.
+ * float32 and int64 data is used where it lies; everything else is widened: half, bfloat16 and double to
+ * float, the integers to int64_t.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -18,8 +18,9 @@ bool tf2__onnx_is_float(int32_t type)
 const char *tf2__onnx_type_name(int32_t type)
 {
     static const char *const names[] = {
-        "undefined", "float32", "uint8",  "int8",    "uint16",  "int16",  "int32",     "int64",      "string",
-        "bool",      "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+        "undefined", "float32", "uint8",     "int8",       "uint16",   "int16",
+        "int32",     "int64",   "string",    "bool",       "float16",  "float64",
+        "uint32",    "uint64",  "complex64", "complex128", "bfloat16",
     };
     return type >= 0 && type < (int32_t)TF2__COUNT(names) ? names[type] : "an unknown type";
 }
@@ -112,7 +113,8 @@ static float float_at(const Tf2__Onnx__TensorProto *proto, bool raw, int64_t i)
     }
 }
 
-/* The same for integers; unsigned 64-bit numbers above INT64_MAX are refused by the caller (negative here). */
+/* The same for integers; unsigned 64-bit numbers above INT64_MAX are refused by the caller (negative here).
+ */
 static int64_t int_at(const Tf2__Onnx__TensorProto *proto, bool raw, int64_t i)
 {
     switch (proto->data_type) {
@@ -137,13 +139,14 @@ static int64_t int_at(const Tf2__Onnx__TensorProto *proto, bool raw, int64_t i)
     }
 }
 
-static enum tf2_status
-read_dims(const Tf2__Onnx__TensorProto *proto, const char *what, struct tf2__onnx_array *array, struct tf2_error *error)
+static enum tf2_status read_dims(
+    const Tf2__Onnx__TensorProto *proto, const char *what, struct tf2__onnx_array *array,
+    struct tf2_error *error)
 {
     if (proto->n_dims > TF2_MAX_DIMS)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "tensor '%s' has %zu dimensions, at most %d supported", what, proto->n_dims,
-            TF2_MAX_DIMS);
+            error, TF2_ERR_UNSUPPORTED, "tensor '%s' has %zu dimensions, at most %d supported", what,
+            proto->n_dims, TF2_MAX_DIMS);
     array->type = proto->data_type;
     array->shape.n_dims = (uint32_t)proto->n_dims;
     for (size_t d = 0; d < proto->n_dims; d++)
@@ -152,8 +155,10 @@ read_dims(const Tf2__Onnx__TensorProto *proto, const char *what, struct tf2__onn
     if (array->count < 0) {
         char text[128];
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "tensor '%s' has the shape %s: extents must not be negative, their product below "
-            "2^31", what, tf2_shape_format(&array->shape, text, sizeof(text)));
+            error, TF2_ERR_SHAPE,
+            "tensor '%s' has the shape %s: extents must not be negative, their product below "
+            "2^31",
+            what, tf2_shape_format(&array->shape, text, sizeof(text)));
     }
     return TF2_OK;
 }
@@ -166,7 +171,8 @@ static enum tf2_status check_data(
     if (proto->data_location != 0 || proto->n_external_data)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "tensor '%s' keeps its data in another file; only models with all data inside are supported", what);
+            "tensor '%s' keeps its data in another file; only models with all data inside are supported",
+            what);
     if (proto->has_segment)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "tensor '%s' is stored in segments", what);
     if (!element)
@@ -213,15 +219,16 @@ static enum tf2_status widen(
         else
             ((int64_t *)data)[i] = int_at(proto, raw, i);
         if (array->type == TF2__ONNX_UINT64 && ((int64_t *)data)[i] < 0)
-            return tf2__fail(error, TF2_ERR_VALUE, "tensor '%s': number %lld is above 2^63", what, (long long)i);
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "tensor '%s': number %lld is above 2^63", what, (long long)i);
     }
     array->data = data;
     return TF2_OK;
 }
 
 enum tf2_status tf2__onnx_read_tensor(
-    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what, struct tf2__onnx_array *array,
-    struct tf2_error *error)
+    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what,
+    struct tf2__onnx_array *array, struct tf2_error *error)
 {
     bool raw = false;
     memset(array, 0, sizeof(*array));

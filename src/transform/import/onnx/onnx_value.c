@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_value.c: the values of a node's inputs and outputs, and the way from values into the graph, with the shapes
- * of all lanes kept beside the graph's own.
+ * onnx_value.c: the values of a node's inputs and outputs, and the way from values into the graph, with the
+ * shapes of all lanes kept beside the graph's own.
  */
 #include "transform/import/onnx/internal.h"
 
@@ -11,14 +11,16 @@ enum tf2_status tf2__onnx_charge(struct tf2__onnx *onnx, uint64_t bytes, struct 
 {
     if (bytes > onnx->budget_bytes)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "the constants computed at import are too large for a file of %zu bytes",
+            error, TF2_ERR_UNSUPPORTED,
+            "the constants computed at import are too large for a file of %zu bytes",
             onnx->source->size_bytes);
     onnx->budget_bytes -= bytes;
     return TF2_OK;
 }
 
 enum tf2_status tf2__onnx_alloc(
-    struct tf2__onnx *onnx, int64_t count, size_t size_bytes, bool in_graph, void **data, struct tf2_error *error)
+    struct tf2__onnx *onnx, int64_t count, size_t size_bytes, bool in_graph, void **data,
+    struct tf2_error *error)
 {
     struct tf2__arena *arena = in_graph ? &onnx->graph->arena : &onnx->arena;
     TF2__TRY(tf2__onnx_charge(onnx, (uint64_t)count * size_bytes, error));
@@ -65,8 +67,9 @@ static void warn_batch(struct tf2__onnx *onnx, tf2_tensor_id id)
 {
     if (!onnx->warned_batch)
         tf2__log(
-            &onnx->env, TF2_LOG_WARNING, "%s: '%s' is written for this batch only; the network cannot run with others",
-            onnx->source->name, onnx->graph->tensors[id].name);
+            &onnx->env, TF2_LOG_WARNING,
+            "%s: '%s' is written for this batch only; the network cannot run with others", onnx->source->name,
+            onnx->graph->tensors[id].name);
     onnx->warned_batch = true;
 }
 
@@ -96,8 +99,7 @@ static void infer_lane(struct tf2__onnx *onnx, const struct tf2__node *node, int
 
 /* ---- inputs ---- */
 
-static enum tf2_status
-load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error)
+static enum tf2_status load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error)
 {
     struct tf2__onnx_const *constant = tf2__arena_alloc(&onnx->arena, 1, sizeof(*constant));
     if (!constant)
@@ -106,22 +108,22 @@ load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *er
     TF2__TRY(tf2__onnx_read_tensor(onnx, value->initializer, value->name, &constant->array[0], error));
     for (int l = 1; l < TF2__ONNX_LANES; l++)
         constant->array[l] = constant->array[0];
-    constant->lanes = TF2__ONNX_ALL_LANES;
-    constant->same = true;
+    constant->lanes = constant->equal = TF2__ONNX_ALL_LANES;
     value->constant = constant;
     value->state = TF2__ONNX_CONST;
     return TF2_OK;
 }
 
-enum tf2_status tf2__onnx_load_inputs(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+enum tf2_status
+tf2__onnx_load_inputs(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     for (size_t i = 0; i < node->proto->n_input; i++) {
         struct tf2__onnx_value *value = tf2__onnx_find(onnx, node->proto->input[i]);
         if (value && value->state == TF2__ONNX_UNSEEN && value->initializer)
             TF2__TRY(load(onnx, value, error));
         if (value && value->state == TF2__ONNX_UNSEEN)
-            return tf2__fail(error, TF2_ERR_INTERNAL, "input '%s' is read before it is computed", value->name);
+            return tf2__fail(
+                error, TF2_ERR_INTERNAL, "input '%s' is read before it is computed", value->name);
     }
     return TF2_OK;
 }
@@ -139,14 +141,8 @@ bool tf2__onnx_out_used(const struct tf2__onnx *onnx, const struct tf2__onnx_nod
     return value && value->n_uses;
 }
 
-static bool same_numbers(const struct tf2__onnx_array *a, const struct tf2__onnx_array *b)
-{
-    size_t size = tf2__onnx_is_float(a->type) ? sizeof(float) : sizeof(int64_t);
-    return tf2_shape_equal(&a->shape, &b->shape) &&
-           (a->data == b->data || memcmp(a->data, b->data, (size_t)a->count * size) == 0);
-}
-
-/* Puts a constant into the graph, once. Where its numbers depend on the lane, so would everything behind it. */
+/* Puts a constant into the graph, once. Where its numbers depend on the lane, so would everything behind it.
+ */
 static enum tf2_status
 constant_to_graph(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error)
 {
@@ -164,11 +160,9 @@ constant_to_graph(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct 
             onnx->graph, value->name, TF2_DTYPE_F32, &array->shape, array->data, &value->tensor, error));
     TF2__TRY(tf2__onnx_reserve_lanes(onnx, value->tensor, error));
     struct tf2__onnx_lane_shapes *shapes = &onnx->lane_shapes[value->tensor];
-    for (int l = 1; l < TF2__ONNX_LANES; l++) {
+    for (int l = 1; l < TF2__ONNX_LANES; l++)
         shapes->shape[l] = array->shape;
-        if ((constant->lanes >> l & 1) && same_numbers(array, &constant->array[l]))
-            shapes->lanes |= 1u << l;
-    }
+    shapes->lanes = constant->equal;
     return TF2_OK;
 }
 
@@ -196,7 +190,8 @@ enum tf2_status tf2__onnx_known(
     if (value->state != TF2__ONNX_CONST)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "input %zu ('%s') is computed from data, only constants and what is computed from shapes are supported",
+            "input %zu ('%s') is computed from data, only constants and what is computed from shapes are "
+            "supported",
             i, value->name);
     *known = value->constant;
     return TF2_OK;
@@ -211,12 +206,10 @@ enum tf2_status tf2__onnx_fixed(
     TF2__TRY(tf2__onnx_known(onnx, node, i, &constant, error));
     if (!constant)
         return TF2_OK;
-    for (int l = 1; l < TF2__ONNX_LANES; l++) {
-        if ((constant->lanes >> l & 1) && !same_numbers(&constant->array[0], &constant->array[l]))
-            return tf2__fail(
-                error, TF2_ERR_UNSUPPORTED, "input %zu ('%s') depends on the shape of the network's input", i,
-                node->proto->input[i]);
-    }
+    if (constant->lanes != constant->equal)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "input %zu ('%s') depends on the shape of the network's input", i,
+            node->proto->input[i]);
     *fixed = &constant->array[0];
     return TF2_OK;
 }
@@ -253,7 +246,8 @@ enum tf2_status tf2__onnx_number(
 /* ---- outputs ---- */
 
 /* A name that nothing in the file and in the graph has: "base.suffix". */
-static void make_name(struct tf2__onnx *onnx, const char *base, const char *suffix, char *name, size_t size_bytes)
+static void
+make_name(struct tf2__onnx *onnx, const char *base, const char *suffix, char *name, size_t size_bytes)
 {
     snprintf(name, size_bytes, "%.900s.%s", base, suffix);
     while (tf2__onnx_find(onnx, name) || tf2__graph_find(onnx->graph, name) != TF2_NO_TENSOR)
@@ -294,8 +288,8 @@ enum tf2_status tf2__onnx_emit_part(
 }
 
 enum tf2_status tf2__onnx_emit_constant(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, const struct tf2_shape *shape,
-    const float *data, tf2_tensor_id *id, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix,
+    const struct tf2_shape *shape, const float *data, tf2_tensor_id *id, struct tf2_error *error)
 {
     char name[1024];
     make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
