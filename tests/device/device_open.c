@@ -143,7 +143,7 @@ static void run_once(struct tf2_session *session)
     const void *inputs[] = {x};
     void *outputs[] = {y};
     MUST(tf2_session_run(session, inputs, outputs, e));
-    assert_true(y[0] == 0 && y[6] == 1);
+    assert_true(y[0] == 0 && y[6] > 0.9999f);
 }
 
 /* Two lists of the same devices; sessions, models and lists go in the orders that are allowed. */

@@ -24,8 +24,8 @@ void counting_env_init(struct counting_env *counting);
 
 #define MUST(call)                                                                                           \
     do {                                                                                                     \
-        struct tf2_error must_error = {0};                                                                      \
-        struct tf2_error *e = &must_error;                                                                        \
+        struct tf2_error must_error = {0};                                                                   \
+        struct tf2_error *e = &must_error;                                                                   \
         if ((call) != TF2_OK)                                                                                \
             fail_msg("%s: %s", #call, must_error.message);                                                   \
     } while (0)

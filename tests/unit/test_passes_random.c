@@ -2,7 +2,7 @@
 /*
  * test_passes_random.c: all passes on random networks: outputs before and after at the graph's own batch, at
  * 1 and at
- * 3. The seed of a network that fails is printed; RUNS=first:last in the environment runs others.
+ * 3. The seed of a network that fails is printed; TF2_TEST_ROUNDS=first:last in the environment runs others.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,7 +257,7 @@ static void test_random_networks(void **state)
     unsigned long first = 0, last = 399, n_before = 0, n_after = 0;
     const char *runs = getenv("TF2_TEST_ROUNDS");
     if (runs && sscanf(runs, "%lu:%lu", &first, &last) < 1)
-        fail_msg("RUNS=%s, wanted FIRST:LAST", runs);
+        fail_msg("TF2_TEST_ROUNDS=%s, wanted FIRST:LAST", runs);
     for (unsigned long seed = first; seed <= last; seed++) {
         struct grower g;
         if (runs)
