@@ -3,10 +3,21 @@
  * norm.cl: softmax and local response normalization, fp32.
  */
 
+/* The offset of row `row` over all reduced dimensions but the last; strides: of x or of y. */
+static inline int softmax_row(int row, __global const int *extents, __global const int *strides)
+{
+    int offset = 0;
+    for (int d = 4; d >= 0; d--) {
+        offset += row % extents[d] * strides[d];
+        row /= extents[d];
+    }
+    return offset;
+}
+
 /*
  * softmax: y = exp(x - max) / sum over the reduced elements of every outer index.
  * NDRange: dimension 0: outer indices. t: extents of the outer dimensions [5], outer strides of x [5], of y [5], then
- * the reduced dimensions: extents [4], strides of x [4], of y [4]; the innermost (last) of them has n elements.
+ * the reduced dimensions: extents [6], strides of x [6], of y [6]; the innermost (last) of them has n elements.
  * logarithm: y = x - max - log(sum).
  */
 __kernel void softmax(
@@ -14,7 +25,7 @@ __kernel void softmax(
     __global const int *restrict t, const int n_rows, const int n, const int logarithm)
 {
     int index = get_global_id(0);
-    const int sx = t[22], sy = t[26];
+    const int sx = t[26], sy = t[32];
     x += x_offset;
     y += y_offset;
     for (int d = 4; d >= 0; d--) {
@@ -25,16 +36,14 @@ __kernel void softmax(
     }
     float most = -INFINITY;
     for (int row = 0; row < n_rows; row++) {
-        const int i2 = row % t[17], i1 = row / t[17] % t[16], i0 = row / t[17] / t[16];
-        __global const float *p = x + i0 * t[19] + i1 * t[20] + i2 * t[21];
+        __global const float *p = x + softmax_row(row, t + 15, t + 21);
         for (int i = 0; i < n; i++)
             most = fmax(most, p[i * sx]);
     }
     float sum = 0.0f;
     for (int row = 0; row < n_rows; row++) {
-        const int i2 = row % t[17], i1 = row / t[17] % t[16], i0 = row / t[17] / t[16];
-        __global const float *p = x + i0 * t[19] + i1 * t[20] + i2 * t[21];
-        __global float *q = y + i0 * t[23] + i1 * t[24] + i2 * t[25];
+        __global const float *p = x + softmax_row(row, t + 15, t + 21);
+        __global float *q = y + softmax_row(row, t + 15, t + 27);
         int i = 0;
         if (sx == 1 && sy == 1) {
             vf part = (vf)(0.0f);
@@ -59,8 +68,7 @@ __kernel void softmax(
     const float factor = logarithm ? 1.0f : 1.0f / sum;
     const float shift = logarithm ? -log(sum) : 0.0f;
     for (int row = 0; row < n_rows; row++) {
-        const int i2 = row % t[17], i1 = row / t[17] % t[16], i0 = row / t[17] / t[16];
-        __global float *q = y + i0 * t[23] + i1 * t[24] + i2 * t[25];
+        __global float *q = y + softmax_row(row, t + 15, t + 27);
         for (int i = 0; i < n; i++)
             q[i * sy] = q[i * sy] * factor + shift;
     }
@@ -83,15 +91,14 @@ static inline vf inverse_root(vf s)
 /* s to the power -beta, s > 0; 0.75 and 0.5 are what networks use. */
 static inline vf power_minus(vf s, float beta)
 {
-    if (!all(isnormal(s)))
+    vf y = inverse_root(s);
+    if (beta != 0.75f && beta != 0.5f)
         return pow(s, (vf)(-beta));
-    if (beta == 0.75f) {
-        const vf r = inverse_root(s);
-        return r * inverse_root(s * r);
-    }
-    if (beta == 0.5f)
-        return inverse_root(s);
-    return pow(s, (vf)(-beta));
+    if (beta == 0.75f)
+        y *= inverse_root(s * y);
+    if (!all(isnormal(s))) /* lane by lane: what lies behind the last channel must not change the others */
+        y = select(pow(s, (vf)(-beta)), y, isnormal(s));
+    return y;
 }
 
 /*

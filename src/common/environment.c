@@ -25,6 +25,13 @@ const char *tf2__environment_pocl_devices(void)
     return value ? value : "";
 }
 
+int tf2__environment_vector_width(void)
+{
+    const char *value = getenv("TF2_VECTOR_WIDTH");
+    int width = value ? atoi(value) : 0;
+    return width == 4 || width == 8 || width == 16 ? width : 0;
+}
+
 bool tf2__environment_cache_dir(char *path, size_t size_bytes)
 {
     const char *dir = getenv("TF2_CACHE_DIR");

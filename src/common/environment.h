@@ -13,6 +13,9 @@ void tf2__environment_set_pocl_devices(const char *value);
 /* POCL_DEVICES, "" when unset. */
 const char *tf2__environment_pocl_devices(void);
 
+/* TF2_VECTOR_WIDTH: 4, 8 or 16 float lanes for the OpenCL kernels, whatever the device prefers; 0: not set. */
+int tf2__environment_vector_width(void);
+
 /*
  * Where compiled kernels are kept: TF2_CACHE_DIR, else $XDG_CACHE_HOME/libtf2, else ~/.cache/libtf2. False: nowhere
  * (TF2_CACHE_DIR is empty, there is no home, or the path is too long).

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "extremes.h"
 #include "families.h"
 
 #define ROUNDS       200
@@ -25,7 +26,7 @@
 struct suite {
     struct kdevices devices;
     const struct kfamily *families[MAX_FAMILIES];
-    struct CMUnitTest tests[MAX_FAMILIES];
+    struct CMUnitTest tests[MAX_FAMILIES + 1];
     struct row {
         struct suite *suite;
         const struct kfamily *family;
@@ -47,6 +48,14 @@ static void run_family(void **state)
     if (n_bad)
         fail_msg("%s: %llu or more of %llu seeds differ", row->family->name, (unsigned long long)n_bad,
                  (unsigned long long)n);
+}
+
+static void run_extremes(void **state)
+{
+    struct suite *suite = *state;
+    if (!suite->devices.devices)
+        skip();
+    assert_true(extremes_check(&suite->devices));
 }
 
 static void add_families(struct suite *suite, const struct kfamily *families)
@@ -80,6 +89,9 @@ int main(void)
     add_families(&suite, families_move);
     add_families(&suite, families_window);
     add_families(&suite, families_net);
+    if (!getenv("TF2_TEST_FAMILY"))
+        suite.tests[suite.n++] = (struct CMUnitTest){
+            .name = "extremes", .test_func = run_extremes, .initial_state = &suite};
     int failed = _cmocka_run_group_tests("kernels", suite.tests, suite.n, NULL, NULL);
     kprint_kernels(&suite.devices);
     tf2_devices_close(&suite.devices.devices);

@@ -175,6 +175,8 @@ static void read_string(cl_device_id id, cl_device_info what, char *text, size_t
 static int choose_vector_width(cl_device_id id)
 {
     cl_uint native = 0;
+    if (tf2__environment_vector_width())
+        return tf2__environment_vector_width();
     clGetDeviceInfo(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof(native), &native, NULL);
     return native >= 16 ? 16 : native >= 8 ? 8 : 4;
 }

@@ -37,11 +37,11 @@ static enum tf2_status softmax_make(struct tf2__cl_build *build, const struct tf
     uint32_t n_dims = build->plan->tensors[step->in[0]].shape.n_dims;
     uint32_t axis = (uint32_t)(attr->axis < 0 ? attr->axis + (int32_t)n_dims : attr->axis);
     struct tf2__cl_walk outer, inner;
-    cl_int t[27] = {0};
+    cl_int t[33] = {0};
     uint32_t table;
     split_dims(build->plan, step, axis, attr->flatten ? n_dims : axis + 1, false, &outer);
     split_dims(build->plan, step, axis, attr->flatten ? n_dims : axis + 1, true, &inner);
-    if (outer.n_dims > 5 || inner.n_dims > 4)
+    if (outer.n_dims > 5 || inner.n_dims > 6)
         return tf2__fail(build->error, TF2_ERR_UNSUPPORTED, "softmax over too many separate dimensions");
     for (uint32_t d = 0; d < 5; d++)
         t[d] = 1;
@@ -51,13 +51,13 @@ static enum tf2_status softmax_make(struct tf2__cl_build *build, const struct tf
         t[5 + to] = (cl_int)outer.stride[1][d];
         t[10 + to] = (cl_int)outer.stride[0][d];
     }
-    for (uint32_t d = 0; d < 4; d++)
+    for (uint32_t d = 0; d < 6; d++)
         t[15 + d] = 1;
     for (uint32_t d = 0; d < inner.n_dims; d++) {
-        uint32_t to = 4 - inner.n_dims + d;
+        uint32_t to = 6 - inner.n_dims + d;
         t[15 + to] = (cl_int)inner.dim[d];
-        t[19 + to] = (cl_int)inner.stride[1][d];
-        t[23 + to] = (cl_int)inner.stride[0][d];
+        t[21 + to] = (cl_int)inner.stride[1][d];
+        t[27 + to] = (cl_int)inner.stride[0][d];
     }
     int64_t n = inner.dim[inner.n_dims - 1];
     TF2__TRY(tf2__cl_buffer_from(build, t, TF2__COUNT(t), &table));
