@@ -23,10 +23,16 @@ enum map_op {
 #define PIECE         2048 /* elements of the inner dimension that one work item does */
 #define TABLE_NUMBERS 32
 
-/* An operand: a tensor or an uploaded buffer, and its strides over the output's dimensions. */
+enum place {
+    PLACE_TENSOR = 0, /* plan tensor `id` */
+    PLACE_BUFFER = 1, /* uploaded buffer `id` */
+    PLACE_ARENA = 2,  /* scratch in the arena */
+};
+
+/* An operand: where it lies, `offset` elements further on, and its strides over the output's dimensions. */
 struct operand {
-    bool is_buffer;
-    uint32_t id; /* tensor or buffer */
+    enum place place;
+    uint32_t id;
     int64_t offset;
     int64_t stride[TF2_MAX_DIMS];
 };
@@ -63,7 +69,7 @@ broadcast_operand(const struct tf2__plan *plan, uint32_t tensor, const struct tf
 /* A dense constant with one value per index of dimensions axis .. axis + n - 1. */
 static struct operand buffer_operand(uint32_t buffer, const struct tf2_shape *shape, uint32_t axis, uint32_t n)
 {
-    struct operand operand = {.is_buffer = true, .id = buffer};
+    struct operand operand = {.place = PLACE_BUFFER, .id = buffer};
     int64_t stride = 1;
     for (uint32_t d = axis + n; d-- > axis;) {
         operand.stride[d] = shape->dim[d] == 1 ? 0 : stride;
@@ -74,9 +80,15 @@ static struct operand buffer_operand(uint32_t buffer, const struct tf2_shape *sh
 
 static enum tf2_status arg_operand(struct tf2__cl_build *build, const struct operand *operand)
 {
-    if (!operand->is_buffer)
-        return tf2__cl_arg_tensor(build, operand->id);
-    tf2__cl_arg_buffer(build, operand->id);
+    if (operand->place == PLACE_TENSOR) {
+        TF2__TRY(tf2__cl_arg_tensor(build, operand->id));
+        build->launch->args[build->launch->n_args - 1].value.i += (cl_int)operand->offset;
+        return TF2_OK;
+    }
+    if (operand->place == PLACE_BUFFER)
+        tf2__cl_arg_buffer(build, operand->id);
+    else
+        tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, operand->offset);
     return TF2_OK;
 }
@@ -120,7 +132,7 @@ static struct tf2_shape padded_shape(const struct tf2__plan *plan, const struct 
 {
     struct tf2_shape shape = m->shape;
     const struct operand *operands[] = {&m->y, &m->a, &m->b, &m->c};
-    int64_t room = m->y.is_buffer ? 0 : plan->tensors[m->y.id].room;
+    int64_t room = m->y.place == PLACE_TENSOR ? plan->tensors[m->y.id].room : 0;
     for (uint32_t i = 0; i < m->n_operands; i++) {
         if (operands[i]->stride[1] != 1 && (i == 0 || operands[i]->stride[1] != 0))
             room = 0;
@@ -339,10 +351,8 @@ static enum tf2_status slice_make(struct tf2__cl_build *build, const struct tf2_
         shift += begin * in->stride[d];
         m.a.stride[d] = m.shape.dim[d] == 1 ? 0 : in->stride[d] * stride;
     }
-    TF2__TRY(make_map(build, &m));
-    /* The operand's offset is the second of its two arguments (y's two come first). */
-    build->launch->args[3].value.i += (cl_int)shift;
-    return TF2_OK;
+    m.a.offset = shift;
+    return make_map(build, &m);
 }
 
 const struct tf2__cl_row tf2__cl_row_slice = {.op = TF2_OP_SLICE, .name = "map_slice", .make = slice_make};
@@ -405,17 +415,11 @@ enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2_
         dense_strides(&in->shape, y.stride);
         return copy_strided(build, &in->shape, &y, &x);
     }
-    /* Both launches name y first and x second: patch in the scratch's place, which is no tensor. */
-    struct operand dense = y;
-    dense_strides(&in->shape, dense.stride);
-    TF2__TRY(copy_strided(build, &in->shape, &dense, &x));
-    build->launch->args[1].value.i = (cl_int)step->scratch_offset;
-    dense = x;
-    dense.id = step->out; /* any arena tensor */
-    dense_strides(&out->shape, dense.stride);
-    TF2__TRY(copy_strided(build, &out->shape, &y, &dense));
-    build->launch->args[3].value.i = (cl_int)step->scratch_offset;
-    return TF2_OK;
+    struct operand scratch = {.place = PLACE_ARENA, .offset = step->scratch_offset};
+    dense_strides(&in->shape, scratch.stride);
+    TF2__TRY(copy_strided(build, &in->shape, &scratch, &x));
+    dense_strides(&out->shape, scratch.stride);
+    return copy_strided(build, &out->shape, &y, &scratch);
 }
 
 /* --- halos --- */

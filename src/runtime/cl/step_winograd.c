@@ -29,16 +29,17 @@ struct choice {
 
 /* --- is it worth it? --- */
 
-/*
- * Costs in multiply-accumulates at the speed of large layers, fitted to measurements of ResNet-50's and GoogLeNet's
- * layers: a transform costs about 5 per element; the products have short inner loops when there are few channels;
- * weights that do not stay in the second level cache come from memory at about 20 per element.
- */
+/* Weights that do not stay in the second level cache come from memory. */
 static double stream_cost(double weights)
 {
     return weights > 262144 ? weights * 20 : 0;
 }
 
+/*
+ * Costs in multiply-accumulates at the speed of large layers, fitted to measurements of ResNet-50's and GoogLeNet's
+ * layers: a transform costs about 5 per element; the products have short inner loops when there are few channels;
+ * streaming weights costs about 20 per element.
+ */
 static double cost(const struct tf2__cl_conv *conv, int64_t tile)
 {
     int64_t n = tile + 2;
