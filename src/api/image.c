@@ -2,10 +2,9 @@
 /*
  * image.c: pictures from files, resizing, and pixels to network input.
  *
- * Resizing is separable with the triangle filter: bilinear with half-pixel centres when it grows, the same
- * filter stretched over the source pixels of an output pixel when it shrinks (as Pillow's BILINEAR). Each
- * output row is first made of whole source rows, one multiply-add per byte, then filtered along the row; so
- * the memory needed beside the two images is one row and the two tables of weights, whatever the sizes.
+ * Decoding and resizing are stb's (stb.c). Resizing uses the triangle filter, also with fractions of pixels
+ * at the edges of a centre crop: bilinear with half-pixel centres when it grows, the same filter stretched
+ * over the source pixels of an output pixel when it shrinks.
  */
 #include <tf2/image.h>
 
@@ -90,129 +89,39 @@ void tf2_image_finish(struct tf2_image *image)
     memset(image, 0, sizeof(*image));
 }
 
-/* Which source pixels make an output pixel, along one axis: n_taps weights from first[o] on, sum 1. */
-struct taps {
-    int32_t n_taps;
-    int32_t *first;
-    float *weight;
-};
-
-static void taps_finish(struct taps *taps, const struct tf2_env *env)
+/* The part of the source that is shown: all, or the largest of the output's aspect ratio, to the nearest
+ * pixel, from the middle. */
+static struct tf2__stb_view
+source_view(const struct tf2_image *image, int32_t width, int32_t height, enum tf2_fit fit)
 {
-    tf2__free(env, taps->first);
-    tf2__free(env, taps->weight);
-}
-
-/* Output pixel o of n_out, each `step` source pixels wide, the first at `begin`. Weights behind the last are
- * 0, and first[o] + n_taps never passes n_in. */
-static void
-taps_fill_one(const struct taps *taps, int32_t o, int32_t n_in, double begin, double step, double support)
-{
-    float *weight = taps->weight + (size_t)o * (size_t)taps->n_taps;
-    double center = begin + (o + 0.5) * step;
-    int32_t first = (int32_t)floor(center - support + 0.5);
-    double sum = 0;
-    first = TF2__MAX(0, TF2__MIN(first, n_in - taps->n_taps));
-    for (int32_t t = 0; t < taps->n_taps; t++) {
-        double w = 1 - fabs(first + t + 0.5 - center) / support;
-        weight[t] = w > 0 ? (float)w : 0;
-        sum += weight[t];
-    }
-    for (int32_t t = 0; t < taps->n_taps; t++)
-        weight[t] = (float)(weight[t] / sum);
-    taps->first[o] = first;
-}
-
-static bool taps_init(
-    struct taps *taps, const struct tf2_env *env, int32_t n_in, double begin, double extent, int32_t n_out)
-{
-    double step = extent / n_out;
-    double support = step > 1 ? step : 1;
-    double width = ceil(2 * support) + 1;
-    taps->n_taps = width < n_in ? (int32_t)width : n_in;
-    taps->first = tf2__calloc(env, (size_t)n_out, sizeof(int32_t));
-    taps->weight = tf2__calloc(env, (size_t)n_out * (size_t)taps->n_taps, sizeof(float));
-    if (!taps->first || !taps->weight)
-        return false;
-    for (int32_t o = 0; o < n_out; o++)
-        taps_fill_one(taps, o, n_in, begin, step, support);
-    return true;
-}
-
-/* Mixes source rows into one row of floats. */
-static void mix_rows(const struct tf2_image *image, const struct taps *rows, int32_t y, float *row)
-{
-    size_t n = (size_t)image->width * (size_t)image->channels;
-    const float *weight = rows->weight + (size_t)y * (size_t)rows->n_taps;
-    memset(row, 0, n * sizeof(float));
-    for (int32_t t = 0; t < rows->n_taps; t++) {
-        const uint8_t *in = image->pixels + (size_t)(rows->first[y] + t) * n;
-        float w = weight[t];
-        if (w == 0)
-            continue;
-        for (size_t i = 0; i < n; i++)
-            row[i] += w * in[i];
-    }
-}
-
-static void
-filter_row(const float *row, const struct taps *columns, int32_t width, int32_t channels, uint8_t *out)
-{
-    for (int32_t x = 0; x < width; x++) {
-        const float *weight = columns->weight + (size_t)x * (size_t)columns->n_taps;
-        const float *in = row + (size_t)columns->first[x] * (size_t)channels;
-        for (int32_t c = 0; c < channels; c++) {
-            float sum = 0.5f;
-            for (int32_t t = 0; t < columns->n_taps; t++)
-                sum += weight[t] * in[t * channels + c];
-            out[x * channels + c] = (uint8_t)(sum < 255 ? sum : 255);
-        }
-    }
-}
-
-struct box {
-    double x, y, width, height;
-};
-
-/* The part of the source that is shown: all, or the largest of the output's aspect ratio, from the middle. */
-static struct box source_box(const struct tf2_image *image, int32_t width, int32_t height, enum tf2_fit fit)
-{
-    struct box box = {0, 0, image->width, image->height};
+    struct tf2__stb_view view = {
+        .pixels = image->pixels,
+        .width = image->width,
+        .height = image->height,
+        .stride_bytes = image->width * image->channels,
+    };
     if (fit == TF2_FIT_CENTER_CROP) {
         double scale = fmin((double)image->width / width, (double)image->height / height);
-        box.width = fmin(width * scale, image->width);
-        box.height = fmin(height * scale, image->height);
-        box.x = (image->width - box.width) / 2;
-        box.y = (image->height - box.height) / 2;
+        view.width = (int32_t)fmin(fmax(1, round(width * scale)), image->width);
+        view.height = (int32_t)fmin(fmax(1, round(height * scale)), image->height);
+        view.pixels += (size_t)((image->height - view.height) / 2) * (size_t)view.stride_bytes;
+        view.pixels += (size_t)((image->width - view.width) / 2) * (size_t)image->channels;
     }
-    return box;
+    return view;
 }
 
-static enum tf2_status resize_into(
-    const struct tf2_image *image, const struct box *box, struct tf2_image *out, struct tf2_error *error)
+static enum tf2_status
+resize_into(const struct tf2_image *image, enum tf2_fit fit, struct tf2_image *out, struct tf2_error *error)
 {
-    const struct tf2_env *env = &out->env;
-    struct taps rows = {0}, columns = {0};
-    enum tf2_status status = TF2_OK;
-    size_t n = (size_t)image->width * (size_t)image->channels;
-    size_t n_out = (size_t)out->width * (size_t)out->channels;
-    float *row = tf2__calloc(env, n, sizeof(float));
-    out->pixels = tf2__alloc(env, n_out * (size_t)out->height);
-    if (!row || !out->pixels || !taps_init(&rows, env, image->height, box->y, box->height, out->height) ||
-        !taps_init(&columns, env, image->width, box->x, box->width, out->width)) {
-        tf2__free(env, out->pixels);
-        status = tf2__fail(
-            error, TF2_ERR_NO_MEMORY, "out of memory: resizing an image to %d x %d", out->width, out->height);
-        goto done;
-    }
-    for (int32_t y = 0; y < out->height; y++) {
-        mix_rows(image, &rows, y, row);
-        filter_row(row, &columns, out->width, out->channels, out->pixels + (size_t)y * n_out);
-    }
-done:
-    tf2__free(env, row);
-    taps_finish(&rows, env);
-    taps_finish(&columns, env);
+    struct tf2__stb_view view = source_view(image, out->width, out->height, fit);
+    size_t size_bytes = (size_t)out->width * (size_t)out->height * (size_t)out->channels;
+    out->pixels = tf2__alloc(&out->env, size_bytes);
+    if (!out->pixels)
+        return tf2__fail_memory(error, size_bytes, "a resized image");
+    enum tf2_status status =
+        tf2__stb_resize(&view, out->channels, out->width, out->height, &out->env, out->pixels, error);
+    if (status != TF2_OK)
+        tf2__free(&out->env, out->pixels);
     return status;
 }
 
@@ -229,9 +138,8 @@ enum tf2_status tf2_image_resize(
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "resize: to %d x %d pixels", width, height);
     TF2__TRY(tf2__image_check_size("resize", width, height, error));
     struct tf2_image out = {.width = width, .height = height, .channels = image->channels};
-    struct box box = source_box(image, width, height, fit);
     tf2__env_copy(&out.env, &image->env);
-    TF2__TRY(resize_into(image, &box, &out, error));
+    TF2__TRY(resize_into(image, fit, &out, error));
     *resized = out;
     return TF2_OK;
 }

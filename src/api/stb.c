@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stb.c: stb_image, compiled in here and nowhere else, with all of its functions static.
+ * stb.c: stb_image and stb_image_resize, compiled in here and nowhere else, with all of their functions
+ * static.
  *
  * stb_image takes its memory through macros without a user pointer. They find the environment of the running
  * call in a thread-local pointer, which is set for the length of the call only; so threads do not meet, and
@@ -9,6 +10,12 @@
  *
  * The data is fed through callbacks, because stb_image reads zeros behind the end of a file without saying
  * so: here the callback notices, and a cut file is an error, not a picture that is gray below.
+ *
+ * stb_image_resize 0.97 takes one block, through macros with a user pointer. It sums the block's size in int
+ * without a look at overflow, so the same sum is made here first, in 64 bits and from above; larger requests
+ * are refused, and a block that is larger than the sum is not given out. Its other products stay below that
+ * sum or, by the limit on pixels, below 2^30: pixel index * channels, row * stride, coefficient width *
+ * pixel, ring entry * row, and margins of at most n_in.
  */
 #include "api/stb.h"
 
@@ -54,6 +61,45 @@ static void stb_free(void *ptr)
 {
     tf2__free(current_call->env, ptr);
 }
+
+/* One call of stb_image_resize */
+struct resize_call {
+    const struct tf2_env *env;
+    size_t max_bytes;
+    size_t failed_bytes; /* what could not be had */
+};
+
+static void *resize_alloc(size_t size_bytes, struct resize_call *call)
+{
+    void *ptr = size_bytes <= call->max_bytes ? tf2__alloc(call->env, size_bytes) : NULL;
+    if (!ptr)
+        call->failed_bytes = size_bytes;
+    return ptr;
+}
+
+static void resize_free(void *ptr, struct resize_call *call)
+{
+    tf2__free(call->env, ptr);
+}
+
+/*
+ * Its asserts are off: some demand that the weights of a pixel sum up to about 1 before they are normalized,
+ * which the triangle filter's do not (one pair of sizes in ten), and others hold in exact arithmetic only.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wshadow"
+#define STB_IMAGE_RESIZE_IMPLEMENTATION
+#define STB_IMAGE_RESIZE_STATIC
+#define STBIR_MAX_CHANNELS          4
+#define STBIR_ASSERT(x)             ((void)0)
+#define STBIR_MALLOC(size, context) resize_alloc(size, context)
+#define STBIR_FREE(ptr, context)    resize_free(ptr, context)
+#include <stb/stb_image_resize.h>
+#pragma GCC diagnostic pop
 
 /*
  * For broken files, stb_image counts on signed numbers that wrap, and shifts a zero by more than 31 when a
@@ -215,4 +261,57 @@ enum tf2_status tf2__stb_decode(
     enum tf2_status status = decode(name, kind, &call, &whole, channels, width, height, pixels, error);
     current_call = outer;
     return status;
+}
+
+/* At least the source pixels that stb_image_resize takes for an output pixel: 2 when it grows. */
+static int64_t filter_width(int32_t n_in, int32_t n_out)
+{
+    return TF2__MAX(2, tf2__ceil_div(2 * (int64_t)n_in, n_out)) + 1;
+}
+
+/* At least what it makes per axis: for each source pixel, with margins, or output pixel a range and 2
+ * weights. */
+static int64_t filter_bytes(int32_t n_in, int32_t n_out)
+{
+    int64_t n = TF2__MAX((int64_t)n_out, n_in + filter_width(n_in, n_out));
+    return n * (int64_t)(sizeof(stbir__contributors) + 2 * sizeof(float));
+}
+
+/* At least the block that it asks for: tables, a source row with margins, an output row, and a ring of output
+ * rows as long as the filter is high. */
+static int64_t resize_bytes(const struct tf2__stb_view *in, int32_t channels, int32_t width, int32_t height)
+{
+    int64_t source_row = in->width + filter_width(in->width, width);
+    int64_t output_rows = (filter_width(in->height, height) + 2) * width;
+    return filter_bytes(in->width, width) + filter_bytes(in->height, height) +
+           (source_row + output_rows) * channels * (int64_t)sizeof(float);
+}
+
+/* No part of a source pixel can be asked for (stbir_resize_region, stbir_resize_subpixel): shifted by a
+ * fraction, rounding sometimes gives a pixel three weights, and there is room for two. Without a shift it
+ * never does. */
+enum tf2_status tf2__stb_resize(
+    const struct tf2__stb_view *in, int32_t channels, int32_t width, int32_t height,
+    const struct tf2_env *env, uint8_t *out, struct tf2_error *error)
+{
+    int64_t needed = resize_bytes(in, channels, width, height);
+    if (needed > INT32_MAX)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED,
+            "resize: %d x %d to %d x %d pixels needs tables of %lld bytes, the limit is %d; resize in two "
+            "steps",
+            in->width, in->height, width, height, (long long)needed, INT32_MAX);
+    struct resize_call call = {.env = env, .max_bytes = (size_t)needed};
+    if (stbir_resize_uint8_generic(
+            in->pixels, in->width, in->height, in->stride_bytes, out, width, height, width * channels,
+            channels, STBIR_ALPHA_CHANNEL_NONE, 0, STBIR_EDGE_CLAMP, STBIR_FILTER_TRIANGLE,
+            STBIR_COLORSPACE_LINEAR, &call))
+        return TF2_OK;
+    if (call.failed_bytes > call.max_bytes)
+        return tf2__fail(
+            error, TF2_ERR_INTERNAL, "resize: stb_image_resize wants %zu bytes, %zu were foreseen",
+            call.failed_bytes, call.max_bytes);
+    return tf2__fail(
+        error, TF2_ERR_NO_MEMORY, "out of memory: %zu bytes for resizing an image to %d x %d",
+        call.failed_bytes, width, height);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stb.h: the one door to stb_image (JPEG, PNG, BMP).
+ * stb.h: the one door to stb_image (JPEG, PNG, BMP) and stb_image_resize.
  */
 #ifndef TF2__API_STB_H
 #define TF2__API_STB_H
@@ -21,5 +21,22 @@ tf2__image_check_size(const char *name, int64_t width, int64_t height, struct tf
 enum tf2_status tf2__stb_decode(
     const char *name, const char *kind, const void *data, size_t size_bytes, const struct tf2_env *env,
     int32_t *channels, int32_t *width, int32_t *height, uint8_t **pixels, struct tf2_error *error);
+
+/* Pixels, and how many bytes a row is from the next. */
+struct tf2__stb_view {
+    const uint8_t *pixels;
+    int32_t width;
+    int32_t height;
+    int32_t stride_bytes;
+};
+
+/*
+ * Resizes with the triangle filter, edge pixels repeated, into dense rows at `out`. The sizes have passed
+ * tf2__image_check_size; 1 to 4 channels. TF2_ERR_UNSUPPORTED when the tables that stb_image_resize makes
+ * pass what it counts in (2 GiB), TF2_ERR_NO_MEMORY; `out` is then as it was.
+ */
+enum tf2_status tf2__stb_resize(
+    const struct tf2__stb_view *in, int32_t channels, int32_t width, int32_t height,
+    const struct tf2_env *env, uint8_t *out, struct tf2_error *error);
 
 #endif

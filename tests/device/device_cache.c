@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * device_cache.c: compiled programs on disk: written once, used again, ignored when damaged, done without when the
- * directory cannot be written. That a program was compiled shows in the log.
+ * device_cache.c: compiled programs on disk: written once, used again, ignored when damaged, done without
+ * when the directory cannot be written. That a program was compiled shows in the log.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 
 struct cache {
     char dir[64];
-    char file[512];  /* the one program in it */
+    char file[512];   /* the one program in it */
     struct stat stat; /* of the file */
     size_t n_files;
     char saved[4096]; /* TF2_CACHE_DIR before */
@@ -117,9 +117,8 @@ static bool compiled(const struct counting_env *counting)
 
 static bool warned(const struct counting_env *counting)
 {
-    char warning[8];
-    snprintf(warning, sizeof(warning), "%d ", (int)TF2_LOG_WARNING);
-    return strncmp(counting->log, warning, 2) == 0 || strstr(counting->log, "\n2 ") != NULL;
+    /* A line of the log opens with its level; 2 is TF2_LOG_WARNING. */
+    return strncmp(counting->log, "2 ", 2) == 0 || strstr(counting->log, "\n2 ") != NULL;
 }
 
 static bool same_time(const struct stat *a, const struct stat *b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * device_conformance.c: what every device has to do alike: sessions, their errors, round trips, statistics, profiles.
+ * device_conformance.c: what every device has to do alike: sessions, their errors, round trips, statistics,
+ * profiles.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +56,8 @@ static void test_round_trip(void **state)
             memcpy(in_a + shift, a, n_a * 4);
             memcpy(in_b + shift, b, n_b * 4);
             const void *inputs[] = {in_a + shift, in_b + shift};
-            void *outputs[] = {out_a + shift, out_b + shift, again + shift}, *some[] = {NULL, out_b + shift, NULL};
+            void *outputs[] = {out_a + shift, out_b + shift, again + shift},
+                 *some[] = {NULL, out_b + shift, NULL};
             MUST(tf2_session_run(session, inputs, outputs, e));
             assert_memory_equal(out_a + shift, a, n_a * 4);
             assert_memory_equal(out_b + shift, b, n_b * 4);
@@ -123,8 +125,9 @@ static void expect_create(
     struct tf2_error error = {0};
     enum tf2_status status = tf2_session_create(model, devices, 0, options, &session, &error);
     if ((status != wanted && status != other) || (says && !strstr(error.message, says)))
-        fail_msg("batch %lld: %s (%s), wanted %s (\"...%s...\")", (long long)options->batch,
-                 tf2_status_name(status), error.message, tf2_status_name(wanted), says ? says : "");
+        fail_msg(
+            "batch %lld: %s (%s), wanted %s (\"...%s...\")", (long long)options->batch,
+            tf2_status_name(status), error.message, tf2_status_name(wanted), says ? says : "");
     assert_null(session);
     assert_int_equal(error.status, status);
     assert_true(error.message[0] != '\0');
@@ -141,7 +144,8 @@ static void test_create_arguments(void **state)
     assert_int_equal(tf2_session_create(model, NULL, 0, NULL, &session, NULL), TF2_ERR_INVALID_ARGUMENT);
     assert_int_equal(tf2_session_create(model, devices, 0, NULL, NULL, NULL), TF2_ERR_INVALID_ARGUMENT);
     assert_int_equal(tf2_session_create(model, devices, 1, NULL, &session, NULL), TF2_ERR_INVALID_ARGUMENT);
-    assert_int_equal(tf2_session_create(model, devices, SIZE_MAX, NULL, &session, NULL), TF2_ERR_INVALID_ARGUMENT);
+    assert_int_equal(
+        tf2_session_create(model, devices, SIZE_MAX, NULL, &session, NULL), TF2_ERR_INVALID_ARGUMENT);
     assert_null(session);
     tf2_model_destroy(&model);
     tf2_devices_close(&devices);
@@ -150,7 +154,8 @@ static void test_create_arguments(void **state)
 static void test_batches(void **state)
 {
     static const int64_t invalid[] = {-1, INT64_MIN, -1000};
-    static const int64_t huge[] = {INT64_MAX, INT64_MAX / 2, (int64_t)1 << 40, (int64_t)1 << 31, INT32_MAX, 20000000};
+    static const int64_t huge[] = {INT64_MAX,        INT64_MAX / 2, (int64_t)1 << 40,
+                                   (int64_t)1 << 31, INT32_MAX,     20000000};
     struct tf2_devices *devices = open_case(state);
     struct tf2_model *model = model_any_size(NULL), *net = model_net(NULL);
     struct tf2_session_options options;
@@ -312,7 +317,8 @@ static void test_profile(void **state)
     tf2_devices_close(&devices);
 }
 
-/* Sessions of one model at different batches do not disturb each other; rows of a batch are like runs alone. */
+/* Sessions of one model at different batches do not disturb each other; rows of a batch are like runs alone.
+ */
 static void test_independent_sessions(void **state)
 {
     struct tf2_devices *devices = open_case(state);
@@ -347,9 +353,35 @@ static void test_independent_sessions(void **state)
     tf2_devices_close(&devices);
 }
 
+/* Nothing is read back, so nothing waits for the run: a device that computes in the background may still be
+ * at it. */
+static void test_destroy_unread(void **state)
+{
+    struct tf2_devices *devices = open_case(state);
+    struct tf2_model *model = model_any_size(NULL);
+    const struct tf2_named_shape shape = {"x", {.n_dims = 4, .dim = {4, 3, 300, 300}}};
+    struct tf2_session_options options;
+    struct tf2_session *session = NULL;
+    float *x = calloc(4 * 3 * 300 * 300, sizeof(*x));
+    const void *inputs[] = {x};
+    void *outputs[] = {NULL};
+    tf2_session_options_defaults(&options);
+    options.input_shapes = &shape;
+    options.n_input_shapes = 1;
+    MUST(tf2_session_create(model, devices, 0, &options, &session, e));
+    for (int i = 0; i < 3; i++)
+        MUST(tf2_session_run(session, inputs, outputs, e));
+    tf2_session_destroy(&session);
+    free(x);
+    tf2_model_destroy(&model);
+    tf2_devices_close(&devices);
+}
+
 const struct CMUnitTest conformance_tests[] = {
-    cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_info),       cmocka_unit_test(test_create_arguments),
-    cmocka_unit_test(test_batches),      cmocka_unit_test(test_input_shapes), cmocka_unit_test(test_run_errors),
-    cmocka_unit_test(test_profile),      cmocka_unit_test(test_independent_sessions),
+    cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_info),
+    cmocka_unit_test(test_create_arguments), cmocka_unit_test(test_batches),
+    cmocka_unit_test(test_input_shapes),     cmocka_unit_test(test_run_errors),
+    cmocka_unit_test(test_profile),          cmocka_unit_test(test_independent_sessions),
+    cmocka_unit_test(test_destroy_unread),
 };
 const size_t n_conformance_tests = sizeof(conformance_tests) / sizeof(conformance_tests[0]);

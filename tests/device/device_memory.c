@@ -3,9 +3,9 @@
  * device_memory.c: a run allocates nothing; whatever allocation fails while things are made, the answer is
  * TF2_ERR_NO_MEMORY and nothing is lost.
  *
- * What is seen: every allocation through the environment, exactly; the C library's heap as a whole before and after many
- * runs (mallinfo2). What is not seen: memory that a driver allocates and frees again within a run, and what it maps
- * itself without malloc.
+ * What is seen: every allocation through the environment, exactly; the C library's heap as a whole before and
+ * after many runs (mallinfo2). What is not seen: memory that a driver allocates and frees again within a run,
+ * and what it maps itself without malloc.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -160,12 +160,14 @@ static void walk(struct maker *m, const char *what)
             atomic_store(&m->counting.countdown, 0);
             bool reached = atomic_load(&m->counting.n_allocs) - allocs >= n;
             if (status != TF2_OK && status != TF2_ERR_NO_MEMORY)
-                fail_msg("%s, allocation %ld fails: %s (%s)", what, n, tf2_status_name(status), error.message);
+                fail_msg(
+                    "%s, allocation %ld fails: %s (%s)", what, n, tf2_status_name(status), error.message);
             if (status != TF2_OK && (error.status != status || !error.message[0]))
                 fail_msg("%s, allocation %ld fails: no message", what, n);
             if (atomic_load(&m->counting.n_live) != live)
-                fail_msg("%s, allocation %ld fails (%s): %ld blocks lost", what, n, tf2_status_name(status),
-                         atomic_load(&m->counting.n_live) - live);
+                fail_msg(
+                    "%s, allocation %ld fails (%s): %ld blocks lost", what, n, tf2_status_name(status),
+                    atomic_load(&m->counting.n_live) - live);
             n_failed += status != TF2_OK;
             if (!reached)
                 break;

@@ -82,7 +82,9 @@ static void expect_failure(const char *spec, enum tf2_status wanted, enum tf2_st
     struct tf2_error error = {0};
     enum tf2_status status = tf2_devices_open(spec, NULL, &devices, &error);
     if (status != wanted && status != without_opencl)
-        fail_msg("'%s': %s (%s), wanted %s", spec, tf2_status_name(status), error.message, tf2_status_name(wanted));
+        fail_msg(
+            "'%s': %s (%s), wanted %s", spec, tf2_status_name(status), error.message,
+            tf2_status_name(wanted));
     assert_null(devices);
     assert_int_equal(error.status, status);
     assert_true(error.message[0] != '\0' && !strchr(error.message, '\n'));
@@ -91,9 +93,26 @@ static void expect_failure(const char *spec, enum tf2_status wanted, enum tf2_st
 
 static void test_bad_specs(void **state)
 {
-    static const char *const invalid[] = {"0",   "x",     " host", "HOST",  "hosts", "cl",   "cl:",    "cl:x",
-                                          "cl:-1", "-1",  "cl:0x", "1.5",   "cl 0",  "cl:0;host", "host cl:0",
-                                          "12345678901234567890", "cl:12345678901234567890", "host,x", "+1"};
+    static const char *const invalid[] = {
+        "0",
+        "x",
+        " host",
+        "HOST",
+        "hosts",
+        "cl",
+        "cl:",
+        "cl:x",
+        "cl:-1",
+        "-1",
+        "cl:0x",
+        "1.5",
+        "cl 0",
+        "cl:0;host",
+        "host cl:0",
+        "12345678901234567890",
+        "cl:12345678901234567890",
+        "host,x",
+        "+1"};
     static const char *const missing[] = {"9999", "cl:9999", "host,cl:9999", "cl:0,9999"};
     char text[400];
     (void)state;
@@ -249,7 +268,8 @@ static void test_without_opencl(void **state)
 }
 
 const struct CMUnitTest open_tests[] = {
-    cmocka_unit_test(test_specs),     cmocka_unit_test(test_all),          cmocka_unit_test(test_bad_specs),
-    cmocka_unit_test(test_arguments), cmocka_unit_test(test_close_orders), cmocka_unit_test(test_without_opencl),
+    cmocka_unit_test(test_specs),        cmocka_unit_test(test_all),
+    cmocka_unit_test(test_bad_specs),    cmocka_unit_test(test_arguments),
+    cmocka_unit_test(test_close_orders), cmocka_unit_test(test_without_opencl),
 };
 const size_t n_open_tests = sizeof(open_tests) / sizeof(open_tests[0]);

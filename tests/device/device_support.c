@@ -38,7 +38,8 @@ static void *counting_alloc(void *user, size_t size, size_t alignment)
         fprintf(stderr, "allocator: size %zu, alignment %zu\n", size, alignment);
         abort();
     }
-    if (shall_fail(c) || posix_memalign(&ptr, alignment < sizeof(void *) ? sizeof(void *) : alignment, size) != 0)
+    if (shall_fail(c) ||
+        posix_memalign(&ptr, alignment < sizeof(void *) ? sizeof(void *) : alignment, size) != 0)
         return NULL;
     memset(ptr, 0xa5, size); /* nobody may rely on zeros */
     atomic_fetch_add(&c->n_live, 1);
@@ -92,9 +93,9 @@ struct tf2_devices *devices_or_null(const char *spec, const struct tf2_env *env)
 /* --- networks --- */
 
 #define SHAPE(...)                                                                                           \
-    ((struct tf2_shape){                                                                                     \
-        .n_dims = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}})
-#define IN(...) (const tf2_tensor_id[]){__VA_ARGS__}, sizeof((tf2_tensor_id[]){__VA_ARGS__}) / sizeof(tf2_tensor_id)
+    ((struct tf2_shape){.n_dims = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}})
+#define IN(...)                                                                                              \
+    (const tf2_tensor_id[]){__VA_ARGS__}, sizeof((tf2_tensor_id[]){__VA_ARGS__}) / sizeof(tf2_tensor_id)
 
 static tf2_tensor_id input(struct tf2_graph *graph, const char *name, struct tf2_shape shape)
 {
@@ -116,7 +117,8 @@ static tf2_tensor_id constant(struct tf2_graph *graph, const char *name, struct 
 }
 
 static tf2_tensor_id node(
-    struct tf2_graph *graph, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in, size_t n)
+    struct tf2_graph *graph, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in,
+    size_t n)
 {
     tf2_tensor_id id = TF2_NO_TENSOR;
     MUST(tf2_graph_add_node(graph, op, name, attr, in, n, &id, e));
@@ -148,12 +150,14 @@ static const struct tf2_activation relu = {.kind = TF2_ACTIVATION_RELU};
 
 struct tf2_model *model_net(const struct tf2_env *env)
 {
-    const struct tf2_pool_attr pool = {.window = {.kernel = {2, 2}, .stride = {2, 2}}, .rounding = TF2_POOL_CEIL};
+    const struct tf2_pool_attr pool = {
+        .window = {.kernel = {2, 2}, .stride = {2, 2}}, .rounding = TF2_POOL_CEIL};
     struct tf2_graph *g = open_graph(env);
     tf2_tensor_id x = input(g, "x", SHAPE(1, 3, 9, 9));
     tf2_tensor_id w1 = constant(g, "w1", SHAPE(8, 3, 3, 3)), b1 = constant(g, "b1", SHAPE(8));
     tf2_tensor_id w2 = constant(g, "w2", SHAPE(8, 8, 3, 3)), w3 = constant(g, "w3", SHAPE(5, 200));
-    tf2_tensor_id a = node(g, TF2_OP_ACTIVATION, "relu", &relu, IN(node(g, TF2_OP_CONV, "conv1", &same, IN(x, w1, b1))));
+    tf2_tensor_id a =
+        node(g, TF2_OP_ACTIVATION, "relu", &relu, IN(node(g, TF2_OP_CONV, "conv1", &same, IN(x, w1, b1))));
     tf2_tensor_id b = node(g, TF2_OP_CONV, "conv2", &same, IN(a, w2));
     tf2_tensor_id sum = node(g, TF2_OP_ELTWISE, "sum", NULL, IN(a, b));
     tf2_tensor_id p = node(g, TF2_OP_POOL, "pool", &pool, IN(sum));
@@ -166,7 +170,8 @@ struct tf2_model *model_any_size(const struct tf2_env *env)
 {
     struct tf2_graph *g = open_graph(env);
     tf2_tensor_id x = input(g, "x", SHAPE(1, 3, 9, 9)), w = constant(g, "w", SHAPE(4, 3, 3, 3));
-    output(g, node(g, TF2_OP_ACTIVATION, "relu", &relu, IN(node(g, TF2_OP_CONV, "conv", &same, IN(x, w)))), "y");
+    output(
+        g, node(g, TF2_OP_ACTIVATION, "relu", &relu, IN(node(g, TF2_OP_CONV, "conv", &same, IN(x, w)))), "y");
     return finish_graph(g, "any_size");
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_device.c: one conformance suite, run for the host device and up to two OpenCL devices; then what is not about
- * one device: specifications, life without OpenCL, the program cache.
+ * test_device.c: one conformance suite, run for the host device and up to two OpenCL devices; then what is
+ * not about one device: specifications, life without OpenCL, the program cache.
  *
  * The program calls itself with --without-opencl.
  */

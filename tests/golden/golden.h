@@ -9,8 +9,9 @@
  *     golden_compare("x, cl:0", golden_output(&net, "prob", SHAPE(1, 10)), wanted, 10, 1e-4);
  *     golden_finish(&net);
  *
- * A call that fails makes the test fail. Data comes from TF2_SHARED (default: ../shared beside the source root);
- * tests that need it begin with golden_need_shared(), which skips them with a line when the folder is absent.
+ * A call that fails makes the test fail. Data comes from TF2_SHARED (default: ../shared beside the source
+ * root); tests that need it begin with golden_need_shared(), which skips them with a line when the folder is
+ * absent.
  */
 #ifndef TF2_TEST_GOLDEN_H
 #define TF2_TEST_GOLDEN_H
@@ -37,6 +38,9 @@ const char *golden_shared(const char *name);
 const char *golden_sharedf(const char *format, ...) TF2_PRINTF(1, 2);
 /* Skips the test when the data folder is absent. */
 void golden_need_shared(void);
+/* The exit status for a number of failed tests: 77, which meson shows as skipped, when no test had the data.
+ */
+int golden_status(int n_failed);
 
 /* A network with one float32 input, and its outputs of the last run. */
 struct golden_net {
@@ -54,8 +58,7 @@ struct golden_net {
 void golden_import(
     struct golden_net *net, const char *path, const char *weights, const struct tf2_import_options *options);
 /* Opens a device and makes a session on it, in place of the one before. options NULL: defaults. */
-void golden_prepare(
-    struct golden_net *net, const char *device, const struct tf2_session_options *options);
+void golden_prepare(struct golden_net *net, const char *device, const struct tf2_session_options *options);
 /* The same with defaults but for the batch. */
 void golden_prepare_batch(struct golden_net *net, const char *device, int64_t batch);
 void golden_run(struct golden_net *net, const float *input);
@@ -65,8 +68,7 @@ const float *golden_output(const struct golden_net *net, const char *name, struc
  * Runs n items (a multiple of the session's batch) and gathers the only output, which must have `per_item`
  * elements for each.
  */
-void golden_run_all(
-    struct golden_net *net, const float *items, int64_t n, int64_t per_item, float *results);
+void golden_run_all(struct golden_net *net, const float *items, int64_t n, int64_t per_item, float *results);
 void golden_finish(struct golden_net *net);
 
 /* A .npy file, which must have this type and shape; release with tf2_array_finish. */
@@ -78,17 +80,17 @@ float *golden_floats(size_t n);
 float *golden_random(size_t n);
 
 /*
- * Pixels, interleaved RGB, to float32 [3, height, width] by ImageNet's rule: (v / 255 - mean) / deviation for each
- * channel.
+ * Pixels, interleaved RGB, to float32 [3, height, width] by ImageNet's rule: (v / 255 - mean) / deviation for
+ * each channel.
  */
 void golden_imagenet(const uint8_t *pixels, int32_t height, int32_t width, float *values);
 /* Swaps the last two axes of n_maps maps of rows x columns. */
 void golden_swap(const float *maps, size_t n_maps, size_t rows, size_t columns, float *swapped);
 
 /* Every difference must be at most `tolerance`; NaN is refused. Prints the largest. */
-void golden_compare(
-    const char *what, const float *found, const float *wanted, size_t n, double tolerance);
-/* Sum of squared differences over the sum of squares of `wanted`; infinite when a number found is not finite. */
+void golden_compare(const char *what, const float *found, const float *wanted, size_t n, double tolerance);
+/* Sum of squared differences over the sum of squares of `wanted`; infinite when a number found is not finite.
+ */
 double golden_nmse(const float *found, const float *wanted, size_t n);
 /* The index of the largest of n. */
 size_t golden_argmax(const float *values, size_t n);

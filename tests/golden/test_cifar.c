@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cifar.c: ResNet-20 on 100 CIFAR-10 pictures. Two ONNX files of the same network: one has shortcuts with strided
- * Slice and computed Pad, the other with MaxPool 1x1 and constant Pad.
+ * test_cifar.c: ResNet-20 on 100 CIFAR-10 pictures. Two ONNX files of the same network: one has shortcuts
+ * with strided Slice and computed Pad, the other with MaxPool 1x1 and constant Pad.
  */
 #include "golden.h"
 
@@ -106,5 +106,5 @@ int main(void)
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_host),
     };
-    return cmocka_run_group_tests_name("golden cifar", tests, NULL, NULL);
+    return golden_status(cmocka_run_group_tests_name("golden cifar", tests, NULL, NULL));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_digits.c: the bundled network on its 360 held-out images and on the sample files. Never skipped: all of it is
- * in the source tree.
+ * test_digits.c: the bundled network on its 360 held-out images and on the sample files. Never skipped: all
+ * of it is in the source tree.
  */
 #include "golden.h"
 
@@ -22,8 +22,8 @@ static const char *const sample_files[] = {
 
 static float *load_images(void)
 {
-    struct tf2_array pixels = golden_npy(
-        golden_source("models/digits/heldout_images.npy"), TF2_DTYPE_U8, SHAPE(N_IMAGES, 1, 8, 8));
+    struct tf2_array pixels =
+        golden_npy(golden_source("models/digits/heldout_images.npy"), TF2_DTYPE_U8, SHAPE(N_IMAGES, 1, 8, 8));
     float *values = golden_floats((size_t)N_IMAGES * N_PIXELS);
     for (size_t i = 0; i < (size_t)N_IMAGES * N_PIXELS; i++)
         values[i] = ((const uint8_t *)pixels.data)[i];
@@ -37,7 +37,8 @@ static void check_accuracy(const float *probabilities)
         golden_npy(golden_source("models/digits/heldout_labels.npy"), TF2_DTYPE_U8, SHAPE(N_IMAGES));
     size_t n_right = 0;
     for (size_t i = 0; i < N_IMAGES; i++)
-        n_right += golden_argmax(probabilities + i * N_CLASSES, N_CLASSES) == ((const uint8_t *)labels.data)[i];
+        n_right +=
+            golden_argmax(probabilities + i * N_CLASSES, N_CLASSES) == ((const uint8_t *)labels.data)[i];
     print_message("  %zu of %d right\n", n_right, N_IMAGES);
     assert_true(100 * n_right >= (size_t)97 * N_IMAGES);
     tf2_array_finish(&labels);

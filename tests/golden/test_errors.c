@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_errors.c: damaged and hostile files: each gives the status and the one line that tests/golden-errors/expect.txt
- * says, from the library and from tf2-run.
+ * test_errors.c: damaged and hostile files: each gives the status and the one line that
+ * tests/golden-errors/expect.txt says, from the library and from tf2-run.
  *
  * TF2_RUN says where the program is; without it that part is skipped.
  */
@@ -271,8 +271,8 @@ static void test_program(void **state)
             continue;
         n_bad++;
         print_error(
-            "%s %s: wanted \"%s\", exit status %d\nstdout: \"%s\"\nstderr: \"%s\"\n", e.file, e.weights, e.piece,
-            result.status, result.out, result.err);
+            "%s %s: wanted \"%s\", exit status %d\nstdout: \"%s\"\nstderr: \"%s\"\n", e.file, e.weights,
+            e.piece, result.status, result.out, result.err);
     }
     fclose(list);
     assert_int_equal(n_bad, 0);

@@ -63,10 +63,8 @@ static void check_pairs(const json_t *manifest, const float *embeddings)
     assert_int_equal(json_array_size(pairs), 48);
     for (size_t i = 0; i < json_array_size(pairs); i++) {
         const json_t *pair = json_array_get(pairs, i);
-        const float *a =
-            embedding_of(manifest, json_string_value(json_object_get(pair, "a")), embeddings);
-        const float *b =
-            embedding_of(manifest, json_string_value(json_object_get(pair, "b")), embeddings);
+        const float *a = embedding_of(manifest, json_string_value(json_object_get(pair, "a")), embeddings);
+        const float *b = embedding_of(manifest, json_string_value(json_object_get(pair, "b")), embeddings);
         double found = cosine(a, b), wanted = json_number_value(json_object_get(pair, "cosine"));
         if (!(fabs(found - wanted) <= 1e-5) || (found > 0.34) != json_is_true(json_object_get(pair, "same")))
             fail_msg("pair %zu: cosine %.6f, wanted %.6f", i, found, wanted);
@@ -125,7 +123,8 @@ static void test_stored_input(void **state)
     golden_need_shared();
     manifest = golden_json(golden_shared("reference/mobilefacenet/manifest.json"));
     stored = golden_npy(
-        golden_shared("reference/mobilefacenet/input_person01_a.npy"), TF2_DTYPE_F32, SHAPE(1, 3, SIZE, SIZE));
+        golden_shared("reference/mobilefacenet/input_person01_a.npy"), TF2_DTYPE_F32,
+        SHAPE(1, 3, SIZE, SIZE));
     values = load_faces(manifest);
     golden_compare("person01_a", values, stored.data, N_PIXELS, 1e-6);
     tf2_array_finish(&stored);
@@ -141,5 +140,5 @@ int main(void)
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_host),
     };
-    return cmocka_run_group_tests_name("golden faces", tests, NULL, NULL);
+    return golden_status(cmocka_run_group_tests_name("golden faces", tests, NULL, NULL));
 }

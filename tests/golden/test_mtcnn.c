@@ -2,8 +2,8 @@
 /*
  * test_mtcnn.c: the three networks of MTCNN as Caffe and as ONNX files.
  *
- * The Caffe networks were trained by a column-major program: their spatial axes are (x, y). Inputs, and the maps that
- * PNet makes, are swapped for them.
+ * The Caffe networks were trained by a column-major program: their spatial axes are (x, y). Inputs, and the
+ * maps that PNet makes, are swapped for them.
  */
 #include "golden.h"
 
@@ -24,14 +24,21 @@ struct output {
 static const struct mtcnn {
     const char *name;
     const char *caffe;
-    int64_t n, rows, columns; /* of the input */
+    int64_t n, rows, columns;      /* of the input */
     int64_t out_rows, out_columns; /* 0: the outputs are not maps */
     size_t n_outputs;
     struct output outputs[3];
 } nets[] = {
     {"pnet", "det1", 1, 120, 160, 55, 75, 2, {{"prob", "prob1", "prob", 2}, {"reg", "conv4-2", "reg", 4}}},
     {"rnet", "det2", 8, 24, 24, 0, 0, 2, {{"prob", "prob1", "prob", 2}, {"reg", "conv5-2", "reg", 4}}},
-    {"onet", "det3", 8, 48, 48, 0, 0, 3,
+    {"onet",
+     "det3",
+     8,
+     48,
+     48,
+     0,
+     0,
+     3,
      {{"prob", "prob1", "prob", 2}, {"reg", "conv6-2", "reg", 4}, {"points", "conv6-3", "points", 10}}},
 };
 
@@ -44,8 +51,8 @@ static struct tf2_shape output_shape(const struct mtcnn *m, const struct output 
 {
     if (!m->out_rows)
         return SHAPE(batch, o->channels);
-    return caffe ? SHAPE(batch, o->channels, m->out_columns, m->out_rows) :
-                   SHAPE(batch, o->channels, m->out_rows, m->out_columns);
+    return caffe ? SHAPE(batch, o->channels, m->out_columns, m->out_rows)
+                 : SHAPE(batch, o->channels, m->out_rows, m->out_columns);
 }
 
 static struct tf2_array load_input(const struct mtcnn *m, bool caffe)
@@ -78,9 +85,10 @@ static void import(struct golden_net *net, const struct mtcnn *m, bool caffe, co
         golden_import(net, golden_sharedf("models/mtcnn/onnx/%s.onnx", m->name), NULL, &options);
 }
 
-/* Puts the outputs of the last run, which began with item `first`, into results[output], in image orientation. */
-static void gather(
-    const struct golden_net *net, const struct mtcnn *m, bool caffe, int64_t first, float *const *results)
+/* Puts the outputs of the last run, which began with item `first`, into results[output], in image
+ * orientation. */
+static void
+gather(const struct golden_net *net, const struct mtcnn *m, bool caffe, int64_t first, float *const *results)
 {
     const int64_t batch = net->input.shape.dim[0];
     assert_int_equal(net->info.n_outputs, m->n_outputs);
@@ -148,7 +156,8 @@ static void run_form(bool caffe)
     for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
         const struct tf2_shape shape = input_shape(&nets[i], caffe, 1);
         struct golden_net net;
-        /* RNet and ONet have the right size in their files; PNet is made for 12 x 12, or leaves its size open. */
+        /* RNet and ONet have the right size in their files; PNet is made for 12 x 12, or leaves its size
+         * open. */
         import(&net, &nets[i], caffe, nets[i].out_rows ? &shape : NULL);
         run_on(&net, &nets[i], caffe, "cl:0");
         run_on(&net, &nets[i], caffe, "host");
@@ -199,5 +208,5 @@ int main(void)
         cmocka_unit_test(test_onnx),
         cmocka_unit_test(test_session_shapes),
     };
-    return cmocka_run_group_tests_name("golden mtcnn", tests, NULL, NULL);
+    return golden_status(cmocka_run_group_tests_name("golden mtcnn", tests, NULL, NULL));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_squeezenet.c: SqueezeNet v1.1 as Caffe and as ONNX files on 25 photos: every probability and the order of
- * the best five as OpenCV has them.
+ * test_squeezenet.c: SqueezeNet v1.1 as Caffe and as ONNX files on 25 photos: every probability and the order
+ * of the best five as OpenCV has them.
  */
 #include "golden.h"
 
@@ -56,8 +56,8 @@ static void check_top5(const char *what, const json_t *entry, const float *found
         size_t best = golden_argmax(left, N_CLASSES);
         if (best != wanted)
             fail_msg(
-                "%s: place %zu is class %zu (%.7f), wanted %zu (%.7f)", what, k + 1, best, (double)found[best],
-                wanted, (double)found[wanted]);
+                "%s: place %zu is class %zu (%.7f), wanted %zu (%.7f)", what, k + 1, best,
+                (double)found[best], wanted, (double)found[wanted]);
         left[best] = -1;
     }
 }
@@ -208,7 +208,8 @@ static void test_batch(void **state)
         golden_compare("ONNX form", to, wanted.data, (size_t)N_PHOTOS * N_CLASSES, TOLERANCE);
     }
     golden_compare(
-        "batch 5 and batch 1", results + N_PHOTOS * N_CLASSES, results, (size_t)N_PHOTOS * N_CLASSES, BETWEEN);
+        "batch 5 and batch 1", results + N_PHOTOS * N_CLASSES, results, (size_t)N_PHOTOS * N_CLASSES,
+        BETWEEN);
     golden_finish(&net);
     tf2_array_finish(&wanted);
     json_decref(manifest);
@@ -224,5 +225,5 @@ int main(void)
         cmocka_unit_test(test_stored_inputs),
         cmocka_unit_test(test_batch),
     };
-    return cmocka_run_group_tests_name("golden squeezenet", tests, NULL, NULL);
+    return golden_status(cmocka_run_group_tests_name("golden squeezenet", tests, NULL, NULL));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_structure.c: well-known networks without trained weights: the OpenCL device against the host device, and sizes
- * against shapes.json. TF2_TEST_SLOW=1 also runs those whose host run takes seconds.
+ * test_structure.c: well-known networks without trained weights: the OpenCL device against the host device,
+ * and sizes against shapes.json. TF2_TEST_SLOW=1 also runs those whose host run takes seconds.
  */
 #include "golden.h"
 
@@ -46,8 +46,8 @@ static void random_weights(struct tf2_import_options *options)
 }
 
 /*
- * Multiply-accumulates and the output's shape, of the Caffe ones. Whatever batch these files have, a model is made for
- * one image.
+ * Multiply-accumulates and the output's shape, of the Caffe ones. Whatever batch these files have, a model is
+ * made for one image.
  */
 static void check_sizes(const struct structure *s, const json_t *shapes)
 {
@@ -166,5 +166,5 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_weights_are_needed),
     };
-    return cmocka_run_group_tests_name("golden structure", tests, NULL, NULL);
+    return golden_status(cmocka_run_group_tests_name("golden structure", tests, NULL, NULL));
 }

@@ -16,8 +16,7 @@
 
 static size_t class_at(const float *logits, size_t voxel)
 {
-    const float values[N_CLASSES] = {
-        logits[voxel], logits[N_VOXELS + voxel], logits[2 * N_VOXELS + voxel]};
+    const float values[N_CLASSES] = {logits[voxel], logits[N_VOXELS + voxel], logits[2 * N_VOXELS + voxel]};
     return golden_argmax(values, N_CLASSES);
 }
 
@@ -28,7 +27,8 @@ static double margin_at(const float *logits, size_t voxel)
     double margin = (double)INFINITY;
     for (size_t c = 0; c < N_CLASSES; c++) {
         if (c != best)
-            margin = fmin(margin, (double)logits[best * N_VOXELS + voxel] - (double)logits[c * N_VOXELS + voxel]);
+            margin =
+                fmin(margin, (double)logits[best * N_VOXELS + voxel] - (double)logits[c * N_VOXELS + voxel]);
     }
     return margin;
 }
@@ -52,8 +52,10 @@ static void run_volume(const char *device)
     struct golden_net net;
     const float *found;
     golden_need_shared();
-    input = golden_npy(golden_shared("reference/meshnet3d/input.npy"), TF2_DTYPE_F32, SHAPE(1, 1, 32, 40, 36));
-    wanted = golden_npy(golden_shared("reference/meshnet3d/logits.npy"), TF2_DTYPE_F32, SHAPE(1, 3, 32, 40, 36));
+    input =
+        golden_npy(golden_shared("reference/meshnet3d/input.npy"), TF2_DTYPE_F32, SHAPE(1, 1, 32, 40, 36));
+    wanted =
+        golden_npy(golden_shared("reference/meshnet3d/logits.npy"), TF2_DTYPE_F32, SHAPE(1, 3, 32, 40, 36));
     const struct tf2_named_shape named = {"volume", input.shape};
     struct tf2_import_options options;
     tf2_import_options_defaults(&options);
@@ -90,7 +92,8 @@ static void test_batch(void **state)
     float *pair, *alone;
     (void)state;
     golden_need_shared();
-    input = golden_npy(golden_shared("reference/meshnet3d/input.npy"), TF2_DTYPE_F32, SHAPE(1, 1, 32, 40, 36));
+    input =
+        golden_npy(golden_shared("reference/meshnet3d/input.npy"), TF2_DTYPE_F32, SHAPE(1, 1, 32, 40, 36));
     const struct tf2_named_shape one = {"volume", input.shape};
     struct tf2_import_options options;
     tf2_import_options_defaults(&options);
@@ -121,5 +124,5 @@ int main(void)
         cmocka_unit_test(test_host),
         cmocka_unit_test(test_batch),
     };
-    return cmocka_run_group_tests_name("golden volume", tests, NULL, NULL);
+    return golden_status(cmocka_run_group_tests_name("golden volume", tests, NULL, NULL));
 }

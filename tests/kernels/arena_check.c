@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena_check.c: watches a plan's memory while it runs. The device's own read and write see the whole arena through a
- * plan tensor that is made to span it for the moment: kernels have their arguments already.
+ * arena_check.c: watches a plan's memory while it runs. The device's own read and write see the whole arena
+ * through a plan tensor that is made to span it for the moment: kernels have their arguments already.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +37,12 @@ static void transfer(struct watch *w, float *to, const float *from)
 {
     struct tf2__plan_tensor saved = w->plan->tensors[0];
     w->plan->tensors[0] = (struct tf2__plan_tensor){
-        .name = "arena", .shape = {.n_dims = 1, .dim = {w->plan->arena_elements}}, .stride = {1}, .laid_out = true,
-        .dense = true, .n_elements = w->plan->arena_elements};
+        .name = "arena",
+        .shape = {.n_dims = 1, .dim = {w->plan->arena_elements}},
+        .stride = {1},
+        .laid_out = true,
+        .dense = true,
+        .n_elements = w->plan->arena_elements};
     if (to)
         CHECK(w->device->ops->read(w->state, 0, to, e));
     else
@@ -104,8 +108,8 @@ static void run_step(struct watch *w, uint32_t index)
         if (w->allowed[k] || memcmp(&w->before[k], &w->after[k], sizeof(float)) == 0)
             continue;
         print_message(
-            "  step %u (%s, %s) writes element %lld of the arena, which is not its output's\n", index, step->name,
-            step->kernel, (long long)k);
+            "  step %u (%s, %s) writes element %lld of the arena, which is not its output's\n", index,
+            step->name, step->kernel, (long long)k);
         w->good = false;
         return;
     }
@@ -129,8 +133,8 @@ static void compare(struct watch *w, const float *const *wanted, double toleranc
 }
 
 bool arena_check(
-    struct tf2__device *device, struct tf2__plan *plan, const float *const *inputs, const float *const *wanted,
-    double tolerance)
+    struct tf2__device *device, struct tf2__plan *plan, const float *const *inputs,
+    const float *const *wanted, double tolerance)
 {
     struct watch w = {.device = device, .plan = plan, .good = true};
     struct tf2__executable *executable = NULL;

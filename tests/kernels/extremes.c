@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * extremes.c: element-wise functions at the ends of the number range: huge, tiny, infinite, not a number. Compared one
- * by one with the host, not by a norm. A device may flush numbers below the smallest normal one to zero.
+ * extremes.c: element-wise functions at the ends of the number range: huge, tiny, infinite, not a number.
+ * Compared one by one with the host, not by a norm. A device may flush numbers below the smallest normal one
+ * to zero.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,8 @@
 #include "extremes.h"
 
 static const float numbers[] = {
-    0,     -0.0f, 1,     -1,     0.5f,   -0.5f,   2,       9,        -9,     15,        20,         -20,
-    60,    88,    -87,   89,     -89,    100,     -100,    120,      -120,   1e10f,     -1e10f,     3e38f,
+    0,      -0.0f,  1,       -1,    0.5f,   -0.5f,   2,        9,       -9,       15,       20,        -20,
+    60,     88,     -87,     89,    -89,    100,     -100,     120,     -120,     1e10f,    -1e10f,    3e38f,
     -3e38f, 1e-10f, -1e-10f, 3e-5f, -3e-5f, FLT_MIN, -FLT_MIN, FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, NAN};
 
 #define N (sizeof(numbers) / sizeof(numbers[0]))
@@ -71,17 +72,17 @@ static bool check(const struct kdevices *devices, const struct tf2_activation *a
 bool extremes_check(const struct kdevices *devices)
 {
     static const struct tf2_activation attrs[] = {
-        {TF2_ACTIVATION_RELU, 0, 0},          {TF2_ACTIVATION_CLIP, 0, 6},
-        {TF2_ACTIVATION_CLIP, -1, 1},         {TF2_ACTIVATION_LEAKY_RELU, 0.1f, 0},
-        {TF2_ACTIVATION_LEAKY_RELU, -2, 0},   {TF2_ACTIVATION_SIGMOID, 0, 0},
-        {TF2_ACTIVATION_TANH, 0, 0},          {TF2_ACTIVATION_HARD_SIGMOID, 0.2f, 0.5f},
-        {TF2_ACTIVATION_HARD_SWISH, 0, 0},    {TF2_ACTIVATION_ELU, 1, 0},
-        {TF2_ACTIVATION_ELU, -0.5f, 0},       {TF2_ACTIVATION_ABS, 0, 0},
-        {TF2_ACTIVATION_EXP, 0, 0},           {TF2_ACTIVATION_LOG, 0, 0},
-        {TF2_ACTIVATION_SQRT, 0, 0},          {TF2_ACTIVATION_AFFINE, 0.5f, -3},
-        {TF2_ACTIVATION_AFFINE, 0, 2},        {TF2_ACTIVATION_POW, 2, 0},
-        {TF2_ACTIVATION_POW, 3, 0},           {TF2_ACTIVATION_POW, 0.5f, 0},
-        {TF2_ACTIVATION_POW, -1, 0},          {TF2_ACTIVATION_POW, 0, 0},
+        {TF2_ACTIVATION_RELU, 0, 0},        {TF2_ACTIVATION_CLIP, 0, 6},
+        {TF2_ACTIVATION_CLIP, -1, 1},       {TF2_ACTIVATION_LEAKY_RELU, 0.1f, 0},
+        {TF2_ACTIVATION_LEAKY_RELU, -2, 0}, {TF2_ACTIVATION_SIGMOID, 0, 0},
+        {TF2_ACTIVATION_TANH, 0, 0},        {TF2_ACTIVATION_HARD_SIGMOID, 0.2f, 0.5f},
+        {TF2_ACTIVATION_HARD_SWISH, 0, 0},  {TF2_ACTIVATION_ELU, 1, 0},
+        {TF2_ACTIVATION_ELU, -0.5f, 0},     {TF2_ACTIVATION_ABS, 0, 0},
+        {TF2_ACTIVATION_EXP, 0, 0},         {TF2_ACTIVATION_LOG, 0, 0},
+        {TF2_ACTIVATION_SQRT, 0, 0},        {TF2_ACTIVATION_AFFINE, 0.5f, -3},
+        {TF2_ACTIVATION_AFFINE, 0, 2},      {TF2_ACTIVATION_POW, 2, 0},
+        {TF2_ACTIVATION_POW, 3, 0},         {TF2_ACTIVATION_POW, 0.5f, 0},
+        {TF2_ACTIVATION_POW, -1, 0},        {TF2_ACTIVATION_POW, 0, 0},
         {TF2_ACTIVATION_POW, 1.5f, 0},
     };
     bool good = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * families.h: the table of graph families, one row per kind of operator and situation. Each list ends with a row
- * without a name.
+ * families.h: the table of graph families, one row per kind of operator and situation. Each list ends with a
+ * row without a name.
  */
 #ifndef TF2_TEST_FAMILIES_H
 #define TF2_TEST_FAMILIES_H

@@ -118,8 +118,8 @@ static void conv_depthwise(struct kgraph *k)
     struct tf2_shape shape = kmap_shape(k, 70, n_spatial, n_spatial == 3 ? 5 : 11);
     int64_t multiplier = kchance(k, 4) ? krange(k, 2, 3) : 1;
     tf2_tensor_id x = source(k, shape);
-    tf2_tensor_id y = kconv(
-        k, x, shape.dim[1] * multiplier, krange(k, 1, 5), shape.dim[1], kwindow(k, n_spatial));
+    tf2_tensor_id y =
+        kconv(k, x, shape.dim[1] * multiplier, krange(k, 1, 5), shape.dim[1], kwindow(k, n_spatial));
     if (kchance(k, 3))
         y = knode(k, TF2_OP_ELTWISE, NULL, KIN(y, kchance(k, 2) ? krelu(k, y) : kconstant(k, *kshape(k, y))));
     if (kchance(k, 2))
@@ -225,8 +225,8 @@ static void conv_winograd(struct kgraph *k)
     int64_t in = widths[krange(k, 0, 10)], out = widths[krange(k, 0, 10)];
     struct tf2_window window = {.auto_pad = TF2_AUTO_PAD_EXPLICIT};
     bool flat = kchance(k, 5);
-    struct tf2_shape shape = flat ? KSHAPE(krange(k, 1, 2), in, krange(k, 3, 40)) :
-                                    KSHAPE(krange(k, 1, 2), in, krange(k, 2, 11), krange(k, 2, 11));
+    struct tf2_shape shape = flat ? KSHAPE(krange(k, 1, 2), in, krange(k, 3, 40))
+                                  : KSHAPE(krange(k, 1, 2), in, krange(k, 2, 11), krange(k, 2, 11));
     for (uint32_t d = 0; d < shape.n_dims - 2; d++) {
         window.pad_begin[d] = (int32_t)(kchance(k, 2) ? 1 : krange(k, 0, 3));
         window.pad_end[d] = (int32_t)(kchance(k, 2) ? 1 : krange(k, 0, 3));
@@ -249,6 +249,14 @@ static void conv_winograd(struct kgraph *k)
     parts[0] = y;
     parts[1] = kconv_1x1(k, y, kchannels(k, 9));
     koutput(k, kchance(k, 3) ? kconcat(k, 1, kchance(k, 2) ? parts : (tf2_tensor_id[]){parts[1], y}, 2) : y);
+}
+
+/* Maps large enough for several strips of tiles, the last one shifted back. */
+static void conv_large(struct kgraph *k)
+{
+    int64_t in = krange(k, 12, 34), out = krange(k, 12, 34);
+    tf2_tensor_id x = kinput(k, KSHAPE(1, in, krange(k, 40, 66), krange(k, 40, 66)));
+    koutput(k, krelu(k, kconv_same(k, krelu(k, x), out)));
 }
 
 static tf2_tensor_id gemm(struct kgraph *k, tf2_tensor_id x, uint32_t axis, int64_t n_out)
@@ -305,21 +313,22 @@ static void gemm_head(struct kgraph *k)
 }
 
 const struct kfamily families_conv[] = {
-    {"conv_1d", conv_1d, 0},
-    {"conv_2d", conv_2d, 0},
-    {"conv_3d", conv_3d, 0},
-    {"conv_planar", conv_planar, 0},
-    {"conv_pixel", conv_pixel, 0},
-    {"conv_tiles", conv_tiles, 0},
-    {"conv_strips", conv_strips, 0},
-    {"conv_group", conv_group, 0},
-    {"conv_depthwise", conv_depthwise, 0},
-    {"conv_residual", conv_residual, 0},
-    {"conv_activation", conv_activation, 0},
-    {"conv_chain", conv_chain, 0},
-    {"conv_pad_node", conv_pad_node, 0},
-    {"conv_winograd", conv_winograd, 0},
-    {"gemm_ranks", gemm_ranks, 0},
-    {"gemm_head", gemm_head, 0},
+    {"conv_1d", conv_1d, 0, 0},
+    {"conv_2d", conv_2d, 0, 0},
+    {"conv_3d", conv_3d, 0, 0},
+    {"conv_planar", conv_planar, 0, 0},
+    {"conv_pixel", conv_pixel, 0, 0},
+    {"conv_tiles", conv_tiles, 0, 0},
+    {"conv_strips", conv_strips, 0, 0},
+    {"conv_group", conv_group, 0, 0},
+    {"conv_depthwise", conv_depthwise, 0, 0},
+    {"conv_residual", conv_residual, 0, 0},
+    {"conv_activation", conv_activation, 0, 0},
+    {"conv_chain", conv_chain, 0, 0},
+    {"conv_pad_node", conv_pad_node, 0, 0},
+    {"conv_winograd", conv_winograd, 0, 0},
+    {"conv_large", conv_large, 0, 20},
+    {"gemm_ranks", gemm_ranks, 0, 0},
+    {"gemm_head", gemm_head, 0, 0},
     {0},
 };

@@ -46,10 +46,13 @@ static void gate(struct kgraph *k)
     const struct tf2_activation sigmoid = {
         .kind = TF2_ACTIVATION_HARD_SIGMOID, .alpha = kchance(k, 2) ? 1.0f / 6 : 0.2f, .beta = 0.5f};
     tf2_tensor_id x = kconv_1x1(k, kinput(k, kmap_shape(k, 20, 2, 7)), kchannels(k, 40));
-    tf2_tensor_id g = kchance(k, 3) ? kactivation(k, x, TF2_ACTIVATION_SIGMOID) :
-                                      knode(k, TF2_OP_ACTIVATION, &sigmoid, KIN(x));
+    tf2_tensor_id g = kchance(k, 3) ? kactivation(k, x, TF2_ACTIVATION_SIGMOID)
+                                    : knode(k, TF2_OP_ACTIVATION, &sigmoid, KIN(x));
     const struct tf2_eltwise_attr product = {.kind = TF2_ELTWISE_PROD};
-    koutput(k, knode(k, TF2_OP_ELTWISE, &product, kchance(k, 2) ? (tf2_tensor_id[]){x, g} : (tf2_tensor_id[]){g, x}, 2));
+    koutput(
+        k, knode(
+               k, TF2_OP_ELTWISE, &product, kchance(k, 2) ? (tf2_tensor_id[]){x, g} : (tf2_tensor_id[]){g, x},
+               2));
 }
 
 static void prelu(struct kgraph *k)
@@ -70,7 +73,8 @@ static void batch_norm(struct kgraph *k)
         x = kconv_1x1(k, x, kchannels(k, 33));
     int64_t c = kshape(k, x)->dim[1];
     const struct tf2_batch_norm_attr attr = {.epsilon = kchance(k, 3) ? 1e-3f : 1e-5f};
-    tf2_tensor_id scale = kconstant(k, KSHAPE(c)), bias = kconstant(k, KSHAPE(c)), mean = kconstant(k, KSHAPE(c));
+    tf2_tensor_id scale = kconstant(k, KSHAPE(c)), bias = kconstant(k, KSHAPE(c)),
+                  mean = kconstant(k, KSHAPE(c));
     k->data = KDATA_POSITIVE;
     tf2_tensor_id variance = kconstant(k, KSHAPE(c));
     k->data = KDATA_SIGNED;
@@ -108,8 +112,6 @@ static tf2_tensor_id operand(struct kgraph *k, struct tf2_shape shape)
     part.n_dims -= cut;
     for (uint32_t d = 0; d < part.n_dims; d++)
         part.dim[d] = kchance(k, 4) ? 1 : shape.dim[d + cut];
-    if (part.n_dims && cut && part.dim[0] == 1 && kchance(k, 2))
-        part.n_dims = part.n_dims; /* a leading 1 stays */
     switch (krange(k, 0, part.n_dims ? 4 : 0)) {
     case 0:
         return kconstant(k, part);
@@ -174,7 +176,8 @@ static void eltwise_many(struct kgraph *k)
     koutput(k, y);
 }
 
-/* Broadcasting in both directions at once, and maps of other ranks: squeeze-and-excitation is one of these. */
+/* Broadcasting in both directions at once, and maps of other ranks: squeeze-and-excitation is one of these.
+ */
 static void eltwise_cross(struct kgraph *k)
 {
     struct tf2_eltwise_attr attr = {.kind = (enum tf2_eltwise_kind)krange(k, 0, 4)};
@@ -194,14 +197,14 @@ static void eltwise_cross(struct kgraph *k)
 }
 
 const struct kfamily families_map[] = {
-    {"activation", activation, 0},
-    {"activation_long", activation_long, 0},
-    {"gate", gate, 0},
-    {"prelu", prelu, 0},
-    {"batch_norm", batch_norm, 0},
-    {"scale", scale, 0},
-    {"eltwise_two", eltwise_two, 0},
-    {"eltwise_many", eltwise_many, 0},
-    {"eltwise_cross", eltwise_cross, 0},
+    {"activation", activation, 0, 0},
+    {"activation_long", activation_long, 0, 0},
+    {"gate", gate, 0, 0},
+    {"prelu", prelu, 0, 0},
+    {"batch_norm", batch_norm, 0, 0},
+    {"scale", scale, 0, 0},
+    {"eltwise_two", eltwise_two, 0, 0},
+    {"eltwise_many", eltwise_many, 0, 0},
+    {"eltwise_cross", eltwise_cross, 0, 0},
     {0},
 };

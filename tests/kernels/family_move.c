@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * family_move.c: what only moves data: concat, slice, reshape and relatives, transpose, pad. Most of it should become
- * views; the neighbours (padded convolutions above all) are chosen so that it sometimes must not.
+ * family_move.c: what only moves data: concat, slice, reshape and relatives, transpose, pad. Most of it
+ * should become views; the neighbours (padded convolutions above all) are chosen so that it sometimes must
+ * not.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +77,8 @@ static tf2_tensor_id piece(struct kgraph *k, struct tf2_shape shape)
 static tf2_tensor_id concat_of(struct kgraph *k, struct tf2_shape shape, uint32_t axis, size_t n)
 {
     tf2_tensor_id in[MAX_PIECES];
-    koutput(k, krelu(k, kinput(k, KSHAPE(1, 2)))); /* all pieces may be constants, and a network needs an input */
+    koutput(
+        k, krelu(k, kinput(k, KSHAPE(1, 2)))); /* all pieces may be constants, and a network needs an input */
     for (size_t i = 0; i < n; i++) {
         struct tf2_shape part = shape;
         part.dim[axis] = axis == 1 ? kchannels(k, 20) : krange(k, 1, 4);
@@ -133,7 +135,8 @@ static void concat_shared(struct kgraph *k)
     finish(k, second);
 }
 
-/* Channels are split, each part goes its own way, and they are joined again (Inception, ShuffleNet v2, CSP). */
+/* Channels are split, each part goes its own way, and they are joined again (Inception, ShuffleNet v2, CSP).
+ */
 static void split_join(struct kgraph *k)
 {
     struct tf2_shape shape = kmap_shape(k, 1, (uint32_t)krange(k, 1, 2), 7);
@@ -281,7 +284,8 @@ static void squeeze_flatten(struct kgraph *k)
         tf2_tensor_id y = TF2_NO_TENSOR;
         switch (krange(k, 0, 3)) {
         case 0:
-            y = knode_try(k, TF2_OP_FLATTEN, &(struct tf2_axis_attr){.axis = (int32_t)krange(k, 0, n_dims)}, KIN(x));
+            y = knode_try(
+                k, TF2_OP_FLATTEN, &(struct tf2_axis_attr){.axis = (int32_t)krange(k, 0, n_dims)}, KIN(x));
             break;
         case 1:
             for (uint32_t d = 0; d < n_dims; d++)
@@ -359,18 +363,18 @@ static void pad(struct kgraph *k)
 }
 
 const struct kfamily families_move[] = {
-    {"concat_channels", concat_channels, 0},
-    {"concat_axis", concat_axis, 0},
-    {"concat_nested", concat_nested, 0},
-    {"concat_shared", concat_shared, 0},
-    {"split_join", split_join, 0},
-    {"slice_any", slice_any, 0},
-    {"slice_conv", slice_conv, 0},
-    {"reshape", reshape, 0},
-    {"reshape_maps", reshape_maps, 0},
-    {"squeeze_flatten", squeeze_flatten, 0},
-    {"transpose", transpose, 0},
-    {"channel_shuffle", channel_shuffle, 0},
-    {"pad", pad, 0},
+    {"concat_channels", concat_channels, 0, 0},
+    {"concat_axis", concat_axis, 0, 0},
+    {"concat_nested", concat_nested, 0, 0},
+    {"concat_shared", concat_shared, 0, 0},
+    {"split_join", split_join, 0, 0},
+    {"slice_any", slice_any, 0, 0},
+    {"slice_conv", slice_conv, 0, 0},
+    {"reshape", reshape, 0, 0},
+    {"reshape_maps", reshape_maps, 0, 0},
+    {"squeeze_flatten", squeeze_flatten, 0, 0},
+    {"transpose", transpose, 0, 0},
+    {"channel_shuffle", channel_shuffle, 0, 0},
+    {"pad", pad, 0, 0},
     {0},
 };

@@ -18,7 +18,8 @@ static void outputs(struct kgraph *k)
     tf2_tensor_id x = kinput(k, shape), unread = kinput(k, kmap_shape(k, 5, 2, 3));
     tf2_tensor_id c = kconstant(k, KSHAPE(2, 3));
     tf2_tensor_id y = ksomething(k, x), z = ksomething(k, y);
-    tf2_tensor_id all[] = {x, unread, c, y, z, knode(k, TF2_OP_IDENTITY, NULL, KIN(y)), kreshape(k, z, KSHAPE(0, -1))};
+    tf2_tensor_id all[] = {
+        x, unread, c, y, z, knode(k, TF2_OP_IDENTITY, NULL, KIN(y)), kreshape(k, z, KSHAPE(0, -1))};
     koutput(k, z);
     for (int64_t i = krange(k, 2, 6); i > 0; i--)
         koutput(k, all[krange(k, 0, 6)]);
@@ -76,9 +77,9 @@ static void constants(struct kgraph *k)
 {
     struct tf2_shape shape = kmap_shape(k, 9, 2, 5);
     tf2_tensor_id c = kconstant(k, shape), y;
-    shape.dim[0] = 1;
     const struct tf2_pool_attr pool = {.kind = TF2_POOL_AVG, .window = {.kernel = {1, 1}, .stride = {2, 2}}};
-    const struct tf2_lrn_attr lrn = {.region = (enum tf2_lrn_region)krange(k, 0, 1), .size = 3, .alpha = 1, .beta = 0.75f, .k = 1};
+    const struct tf2_lrn_attr lrn = {
+        .region = (enum tf2_lrn_region)krange(k, 0, 1), .size = 3, .alpha = 1, .beta = 0.75f, .k = 1};
     const struct tf2_resize_attr resize = {.mode = TF2_RESIZE_LINEAR, .size = {7, 4}};
     const struct tf2_pad_attr pad = {.n_dims = 4, .begin = {0, 1, 2, 0}, .end = {0, 0, 1, 3}};
     switch (krange(k, 0, 9)) {
@@ -101,7 +102,9 @@ static void constants(struct kgraph *k)
         y = knode(k, TF2_OP_PAD, &pad, KIN(c));
         break;
     case 6:
-        y = knode(k, TF2_OP_SOFTMAX, &(struct tf2_softmax_attr){.axis = (int32_t)krange(k, 0, 3), .flatten = kchance(k, 2)}, KIN(c));
+        y = knode(
+            k, TF2_OP_SOFTMAX,
+            &(struct tf2_softmax_attr){.axis = (int32_t)krange(k, 0, 3), .flatten = kchance(k, 2)}, KIN(c));
         break;
     case 7:
         y = kconv_same(k, kslice(k, c, 1, 0, krange(k, 1, kshape(k, c)->dim[1])), 5);
@@ -147,10 +150,6 @@ static void views(struct kgraph *k)
 }
 
 const struct kfamily families_net[] = {
-    {"outputs", outputs, 0},
-    {"no_work", no_work, 0},
-    {"inputs_outputs", inputs_outputs, 0},
-    {"constants", constants, 0},
-    {"views", views, 0},
-    {0},
+    {"outputs", outputs, 0, 0},     {"no_work", no_work, 0, 0}, {"inputs_outputs", inputs_outputs, 0, 0},
+    {"constants", constants, 0, 0}, {"views", views, 0, 0},     {0},
 };

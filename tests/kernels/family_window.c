@@ -29,7 +29,8 @@ static tf2_tensor_id some_map(struct kgraph *k, uint32_t n_spatial, int64_t max_
     }
 }
 
-/* A computed map that a padded convolution reads too, so that it has a halo; or one without spatial neighbours. */
+/* A computed map that a padded convolution reads too, so that it has a halo; or one without spatial
+ * neighbours. */
 static void finish(struct kgraph *k, tf2_tensor_id x, tf2_tensor_id y)
 {
     if (kchance(k, 4))
@@ -45,7 +46,9 @@ static void pool(struct kgraph *k, enum tf2_pool_kind kind, uint32_t n_spatial)
 {
     tf2_tensor_id x = some_map(k, n_spatial, n_spatial == 3 ? 5 : 13), y = TF2_NO_TENSOR;
     struct tf2_pool_attr attr = {
-        .kind = kind, .rounding = (enum tf2_pool_rounding)krange(k, 0, 1), .count_include_pad = kchance(k, 2),
+        .kind = kind,
+        .rounding = (enum tf2_pool_rounding)krange(k, 0, 1),
+        .count_include_pad = kchance(k, 2),
         .global = kchance(k, 6)};
     for (int i = 0; i < 500 && y == TF2_NO_TENSOR; i++) {
         attr.window = kwindow(k, n_spatial);
@@ -87,8 +90,11 @@ static struct tf2_lrn_attr lrn_attr(struct kgraph *k, enum tf2_lrn_region region
 {
     static const float betas[] = {0.75f, 0.5f, 1, 0.6f};
     return (struct tf2_lrn_attr){
-        .region = region, .size = (int32_t)(2 * krange(k, 0, 4) + 1), .alpha = kuniform(k, 0.01f, 1),
-        .beta = betas[krange(k, 0, 3)], .k = kuniform(k, 0.5f, 2)};
+        .region = region,
+        .size = (int32_t)(2 * krange(k, 0, 4) + 1),
+        .alpha = kuniform(k, 0.01f, 1),
+        .beta = betas[krange(k, 0, 3)],
+        .k = kuniform(k, 0.5f, 2)};
 }
 
 static void lrn_across(struct kgraph *k)
@@ -135,7 +141,8 @@ static void resize(struct kgraph *k)
     uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
     tf2_tensor_id x = some_map(k, n_spatial, n_spatial == 3 ? 4 : 9), y = TF2_NO_TENSOR;
     struct tf2_resize_attr attr = {
-        .mode = (enum tf2_resize_mode)krange(k, 0, 1), .coordinates = (enum tf2_resize_coordinates)krange(k, 0, 4),
+        .mode = (enum tf2_resize_mode)krange(k, 0, 1),
+        .coordinates = (enum tf2_resize_coordinates)krange(k, 0, 4),
         .nearest = (enum tf2_resize_nearest)krange(k, 0, 3)};
     for (int i = 0; i < 100 && y == TF2_NO_TENSOR; i++) {
         for (uint32_t d = 0; d < n_spatial; d++) {
@@ -149,13 +156,7 @@ static void resize(struct kgraph *k)
 }
 
 const struct kfamily families_window[] = {
-    {"pool_max", pool_max, 0},
-    {"pool_avg", pool_avg, 0},
-    {"pool_3d", pool_3d, 0},
-    {"pool_global", pool_global, 0},
-    {"lrn_across", lrn_across, 0},
-    {"lrn_within", lrn_within, 0},
-    {"softmax", softmax, 0},
-    {"resize", resize, 0},
-    {0},
+    {"pool_max", pool_max, 0, 0},       {"pool_avg", pool_avg, 0, 0},     {"pool_3d", pool_3d, 0, 0},
+    {"pool_global", pool_global, 0, 0}, {"lrn_across", lrn_across, 0, 0}, {"lrn_within", lrn_within, 0, 0},
+    {"softmax", softmax, 0, 0},         {"resize", resize, 0, 0},         {0},
 };

@@ -39,7 +39,8 @@ float kuniform(struct kgraph *k, float low, float high)
 
 int64_t kchannels(struct kgraph *k, int64_t high)
 {
-    static const int64_t edges[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 23, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70};
+    static const int64_t edges[] = {1,  2,  3,  4,  5,  7,  8,  9,  12, 15, 16, 17, 20,
+                                    23, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70};
     int64_t c = krange(k, 1, high);
     if (kchance(k, 3))
         return c;
@@ -66,7 +67,8 @@ void kfill(float *values, size_t n, uint64_t seed, enum kdata data)
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t r = krandom(&seed) >> 20;
-        values[i] = data == KDATA_POSITIVE ? (float)(r % 128 + 1) / 64 : (float)((int64_t)(r % 257) - 128) / 64;
+        values[i] =
+            data == KDATA_POSITIVE ? (float)(r % 128 + 1) / 64 : (float)((int64_t)(r % 257) - 128) / 64;
     }
 }
 
@@ -113,7 +115,8 @@ static tf2_tensor_id add_node(
     char name[16];
     tf2_tensor_id id = TF2_NO_TENSOR;
     if (tf2_graph_add_node(
-            k->graph, op, next_name(k, 'n', name, sizeof(name)), attr, inputs, n_inputs, &id, error) != TF2_OK)
+            k->graph, op, next_name(k, 'n', name, sizeof(name)), attr, inputs, n_inputs, &id, error) !=
+        TF2_OK)
         return TF2_NO_TENSOR;
     return id;
 }

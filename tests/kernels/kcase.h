@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kcase.h: random graphs for the kernel tests: a source of random decisions, a builder, a printer, and the check
- * that runs one graph on two devices, with and without passes, at two batch sizes, and compares.
+ * kcase.h: random graphs for the kernel tests: a source of random decisions, a builder, a printer, and the
+ * check that runs one graph on two devices, with and without passes, at two batch sizes, and compares.
  *
  * A graph is a function of its seed alone: the check builds it several times. Include after cmocka.h.
  */
@@ -32,6 +32,7 @@ struct kfamily {
     const char *name;
     kbuild build;
     double tolerance; /* largest NMSE; 0: 1e-10 */
+    uint64_t slow;    /* cases that are large: one in this many rounds is run; 0: all */
 };
 
 /* --- decisions --- */
@@ -50,8 +51,7 @@ int64_t kextent(struct kgraph *k, int64_t high);
 /* --- building; a failing call fails the test, unless its name has `try` in it --- */
 
 #define KSHAPE(...)                                                                                          \
-    ((struct tf2_shape){                                                                                     \
-        .n_dims = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}})
+    ((struct tf2_shape){.n_dims = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}})
 #define KIN(...)                                                                                             \
     (const tf2_tensor_id[]){__VA_ARGS__}, sizeof((tf2_tensor_id[]){__VA_ARGS__}) / sizeof(tf2_tensor_id)
 
@@ -74,7 +74,8 @@ tf2_tensor_id krelu(struct kgraph *k, tf2_tensor_id x);
 struct tf2_window kwindow(struct kgraph *k, uint32_t n_spatial);
 /* A convolution with the given window; tries smaller dilations and more padding until the window fits. */
 tf2_tensor_id kconv(
-    struct kgraph *k, tf2_tensor_id x, int64_t n_out, int64_t kernel, int64_t group, struct tf2_window window);
+    struct kgraph *k, tf2_tensor_id x, int64_t n_out, int64_t kernel, int64_t group,
+    struct tf2_window window);
 /* Kernel 3 (or what fits), padding 1: as networks have it, keeps the extents. */
 tf2_tensor_id kconv_same(struct kgraph *k, tf2_tensor_id x, int64_t n_out);
 tf2_tensor_id kconv_1x1(struct kgraph *k, tf2_tensor_id x, int64_t n_out);
@@ -99,8 +100,9 @@ struct tf2_model *kmodel(kbuild build, uint64_t seed, bool optimize);
 void kfill(float *values, size_t n, uint64_t seed, enum kdata data);
 
 /*
- * Sum of squared differences over that of the reference (at least n * 1e-4, for results that cancel out). Infinite
- * where one is not a number or infinite and the other is not the same. *at: the element that differs most.
+ * Sum of squared differences over that of the reference (at least n * 1e-4, for results that cancel out).
+ * Infinite where one is not a number or infinite and the other is not the same. *at: the element that differs
+ * most.
  */
 double knmse(const float *found, const float *wanted, size_t n, size_t *at);
 
@@ -119,13 +121,13 @@ struct kdevices {
 void kprint_kernels(const struct kdevices *devices);
 
 /*
- * All of one seed: {as built, optimized} x {the graph's batch, batch 3}, device 0 against device 1, and optimized
- * against as built. Each session runs its numbers, then not-a-numbers, then the same numbers again: no trace of the
- * others may remain. Prints what is wrong and returns false.
+ * All of one seed: {as built, optimized} x {the graph's batch, batch 3}, device 0 against device 1, and
+ * optimized against as built. Each session runs its numbers, then not-a-numbers, then the same numbers again:
+ * no trace of the others may remain. Prints what is wrong and returns false.
  */
 bool kcheck(struct kdevices *devices, const struct kfamily *family, uint64_t seed);
 
-/* TF2_TEST_SEED (one seed, *one is set), TF2_TEST_ROUNDS (how many). */
+/* The seeds to run: TF2_TEST_SEED alone, else 1 .. TF2_TEST_ROUNDS, else 1 .. default_rounds. */
 void kseeds(uint64_t *first, uint64_t *n, uint64_t default_rounds);
 
 #endif

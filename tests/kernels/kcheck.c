@@ -16,7 +16,7 @@
 #include "kcase.h"
 #include "transform/model/model.h"
 
-#define TOLERANCE      1e-10
+#define TOLERANCE       1e-10
 #define MEAN_SQUARE_MIN 1e-4
 
 /* What one session computed. */
@@ -146,7 +146,8 @@ run(struct tf2_session *session, const struct io *io, struct result *r, struct t
 
 /* The numbers, then NaNs everywhere, then the numbers again. */
 static void run_thrice(
-    struct tf2_session *session, const struct tf2_model *model, uint64_t seed, enum kdata data, struct result *r)
+    struct tf2_session *session, const struct tf2_model *model, uint64_t seed, enum kdata data,
+    struct result *r)
 {
     struct io io;
     struct result again = {0};
@@ -179,7 +180,9 @@ static void count_kernels(struct kdevices *devices, const struct tf2_session *se
         if (k == KMAX_KERNELS)
             continue;
         if (k == devices->n_kernels)
-            snprintf(devices->kernels[devices->n_kernels++].name, sizeof(devices->kernels[k].name), "%s", step.kernel);
+            snprintf(
+                devices->kernels[devices->n_kernels++].name, sizeof(devices->kernels[k].name), "%s",
+                step.kernel);
         devices->kernels[k].n++;
     }
 }
@@ -194,9 +197,9 @@ void kprint_kernels(const struct kdevices *devices)
     print_message("kernels:%s\n", line);
 }
 
-static void
-run_on(struct kdevices *devices, size_t index, const struct tf2_model *model, int64_t batch, uint64_t seed,
-       enum kdata data, struct result *r)
+static void run_on(
+    struct kdevices *devices, size_t index, const struct tf2_model *model, int64_t batch, uint64_t seed,
+    enum kdata data, struct result *r)
 {
     struct tf2_session *session = NULL;
     struct tf2_session_options options;
@@ -226,7 +229,8 @@ static bool compare(const struct result *found, const struct result *wanted, dou
         size_t at = 0, n = (size_t)tf2_shape_count(&wanted->info[i].shape);
         if (!tf2_shape_equal(&found->info[i].shape, &wanted->info[i].shape)) {
             print_message(
-                "  output %u: shape %s, wanted %s\n", i, tf2_shape_format(&found->info[i].shape, a, sizeof(a)),
+                "  output %u: shape %s, wanted %s\n", i,
+                tf2_shape_format(&found->info[i].shape, a, sizeof(a)),
                 tf2_shape_format(&wanted->info[i].shape, b, sizeof(b)));
             return false;
         }
@@ -259,8 +263,9 @@ compare_devices(const struct result *found, const struct result *wanted, const c
         good = false;
     }
     if (!found->repeatable || !wanted->repeatable) {
-        print_message("  %s: other bits after a run with other numbers on %s\n", how,
-                      wanted->repeatable ? "the tested device" : "host");
+        print_message(
+            "  %s: other bits after a run with other numbers on %s\n", how,
+            wanted->repeatable ? "the tested device" : "host");
         good = false;
     }
     return good;
@@ -276,9 +281,9 @@ static enum kdata data_of(kbuild build, uint64_t seed)
     return data;
 }
 
-static bool
-check_batch(struct kdevices *devices, const struct kfamily *family, struct tf2_model *const *models,
-            uint64_t seed, int64_t batch)
+static bool check_batch(
+    struct kdevices *devices, const struct kfamily *family, struct tf2_model *const *models, uint64_t seed,
+    int64_t batch)
 {
     static const char *const how[2] = {"as built", "optimized"};
     double tolerance = family->tolerance > 0 ? family->tolerance : TOLERANCE;
@@ -292,8 +297,9 @@ check_batch(struct kdevices *devices, const struct kfamily *family, struct tf2_m
     }
     /* The passes may accept more than the graph did, never less. */
     if (host[0].status == TF2_OK && host[1].status != TF2_OK) {
-        print_message("  optimized: host: %s (%s), as built it runs\n", tf2_status_name(host[1].status),
-                      host[1].error.message);
+        print_message(
+            "  optimized: host: %s (%s), as built it runs\n", tf2_status_name(host[1].status),
+            host[1].error.message);
         good = false;
     }
     if (good && host[0].status == TF2_OK && !compare(&host[1], &host[0], 10 * tolerance)) {

@@ -121,7 +121,8 @@ static void add_attr(struct text *t, const struct tf2__node *node, const struct 
     }
     case TF2_OP_RESHAPE:
         add_numbers(
-            t, "dim", ((const struct tf2_reshape_attr *)attr)->dim, ((const struct tf2_reshape_attr *)attr)->n_dims);
+            t, "dim", ((const struct tf2_reshape_attr *)attr)->dim,
+            ((const struct tf2_reshape_attr *)attr)->n_dims);
         break;
     case TF2_OP_SQUEEZE:
     case TF2_OP_UNSQUEEZE:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plan_check.c: the promises of a plan, checked by listing elements one by one: slow and simple. Tensors here are
- * small.
+ * plan_check.c: the promises of a plan, checked by listing elements one by one: slow and simple. Tensors here
+ * are small.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,8 @@
 #include "plan_check.h"
 #include "transform/op/window.h"
 
-/* When a root's memory is in use: from the first write to the last read, in steps; -1 before, n_steps after a run. */
+/* When a root's memory is in use: from the first write to the last read, in steps; -1 before, n_steps after a
+ * run. */
 struct life {
     int64_t first, last;
 };
@@ -116,7 +117,8 @@ static void check_overlaps(struct check *c)
         const struct tf2__plan_tensor *t = &plan->tensors[i];
         if (t->root != i || !lives(c, i))
             continue;
-        if (t->arena_offset < 0 || t->arena_offset + t->n_elements + plan->policy.slack > plan->arena_elements)
+        if (t->arena_offset < 0 ||
+            t->arena_offset + t->n_elements + plan->policy.slack > plan->arena_elements)
             WRONG(c, "  %s: outside the arena, or without slack behind it\n", t->name);
         for (uint32_t k = 0; k < i; k++) {
             if (plan->tensors[k].root == k && lives(c, k))
@@ -160,7 +162,9 @@ static void check_room(struct check *c, uint32_t id, int64_t at)
     const struct tf2__plan_tensor *t = &c->plan->tensors[id], *root = &c->plan->tensors[t->root];
     for (int64_t lane = 1; lane <= t->room; lane++) {
         if (t->stride[1] != 1 || at + lane >= root->n_elements || c->mark[t->root][at + lane]) {
-            WRONG(c, "  %s (%u): lane %lld behind a pixel's channels is not free\n", t->name, id, (long long)lane);
+            WRONG(
+                c, "  %s (%u): lane %lld behind a pixel's channels is not free\n", t->name, id,
+                (long long)lane);
             return;
         }
     }
@@ -227,7 +231,8 @@ struct conv_reads {
     uint32_t n;
 };
 
-/* Every pixel position that a convolution reads, inside and outside of the map, for channel 0 and the last. */
+/* Every pixel position that a convolution reads, inside and outside of the map, for channel 0 and the last.
+ */
 static void check_conv_position(struct check *c, const struct tf2__step *step, const int64_t *index)
 {
     const struct tf2__plan_tensor *t = &c->plan->tensors[step->in[0]], *root = &c->plan->tensors[t->root];
@@ -276,7 +281,8 @@ static bool once(const struct tf2__plan *plan, uint32_t root)
     return false;
 }
 
-/* A halo that is zeroed once may never share memory with anything, another one is zeroed before the first write. */
+/* A halo that is zeroed once may never share memory with anything, another one is zeroed before the first
+ * write. */
 static void check_zeroed(struct check *c, uint32_t id)
 {
     const struct tf2__plan *plan = c->plan;
@@ -301,7 +307,8 @@ static void check_zeroed(struct check *c, uint32_t id)
     }
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const struct tf2__step *s = &plan->steps[i];
-        if (s->scratch_elements && overlap(t->arena_offset, t->n_elements, s->scratch_offset, s->scratch_elements))
+        if (s->scratch_elements &&
+            overlap(t->arena_offset, t->n_elements, s->scratch_offset, s->scratch_elements))
             WRONG(c, "  %s: its halo is zeroed once, and scratch of %s overwrites it\n", t->name, s->name);
     }
 }
@@ -356,8 +363,9 @@ static void check_live_bound(struct check *c)
     }
     /* Rounding up to cache lines makes the plan's own bound somewhat larger. */
     if (plan->live_elements < most || plan->arena_elements < plan->live_elements)
-        WRONG(c, "  alive %lld, reported %lld, arena %lld\n", (long long)most, (long long)plan->live_elements,
-              (long long)plan->arena_elements);
+        WRONG(
+            c, "  alive %lld, reported %lld, arena %lld\n", (long long)most, (long long)plan->live_elements,
+            (long long)plan->arena_elements);
 }
 
 bool plan_check(const struct tf2__plan *plan)

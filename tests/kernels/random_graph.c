@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * random_graph.c: grows a network: each new node reads tensors that exist, mostly recent ones. Nodes that do not fit
- * are simply not added. Sums are followed by scaling so that numbers neither explode nor vanish.
+ * random_graph.c: grows a network: each new node reads tensors that exist, mostly recent ones. Nodes that do
+ * not fit are simply not added. Sums are followed by scaling so that numbers neither explode nor vanish.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,8 @@ static tf2_tensor_id pick(struct grower *g)
     return g->tensors[i];
 }
 
-/* One whose shape equals `like` but for `axis` (UINT32_MAX: equal in all); a new constant or input when none is found. */
+/* One whose shape equals `like` but for `axis` (UINT32_MAX: equal in all); a new constant or input when none
+ * is found. */
 static tf2_tensor_id pick_like(struct grower *g, tf2_tensor_id like, uint32_t axis)
 {
     struct tf2_shape wanted = *kshape(g->k, like);
@@ -136,18 +137,20 @@ static tf2_tensor_id grow_affine(struct grower *g, tf2_tensor_id x)
             k, TF2_OP_SCALE, &(struct tf2_scale_attr){.axis = 1},
             KIN(x, kconstant(k, KSHAPE(c)), kchance(k, 2) ? kconstant(k, KSHAPE(c)) : TF2_NO_TENSOR));
     enum kdata before = k->data;
-    tf2_tensor_id scale = kconstant(k, KSHAPE(c)), bias = kconstant(k, KSHAPE(c)), mean = kconstant(k, KSHAPE(c));
+    tf2_tensor_id scale = kconstant(k, KSHAPE(c)), bias = kconstant(k, KSHAPE(c)),
+                  mean = kconstant(k, KSHAPE(c));
     k->data = KDATA_POSITIVE;
     tf2_tensor_id variance = kconstant(k, KSHAPE(c));
     k->data = before;
     return knode(
-        k, TF2_OP_BATCH_NORM, &(struct tf2_batch_norm_attr){.epsilon = 0.1f}, KIN(x, scale, bias, mean, variance));
+        k, TF2_OP_BATCH_NORM, &(struct tf2_batch_norm_attr){.epsilon = 0.1f},
+        KIN(x, scale, bias, mean, variance));
 }
 
 static tf2_tensor_id grow_eltwise(struct grower *g, tf2_tensor_id x)
 {
-    static const enum tf2_eltwise_kind kinds[] = {TF2_ELTWISE_SUM, TF2_ELTWISE_SUM, TF2_ELTWISE_MAX,
-                                                  TF2_ELTWISE_MIN, TF2_ELTWISE_SUB};
+    static const enum tf2_eltwise_kind kinds[] = {
+        TF2_ELTWISE_SUM, TF2_ELTWISE_SUM, TF2_ELTWISE_MAX, TF2_ELTWISE_MIN, TF2_ELTWISE_SUB};
     struct tf2_eltwise_attr attr = {.kind = kinds[krange(g->k, 0, 4)]};
     return knode(g->k, TF2_OP_ELTWISE, &attr, KIN(x, pick_like(g, x, UINT32_MAX)));
 }
@@ -172,13 +175,20 @@ static tf2_tensor_id grow_window(struct grower *g, tf2_tensor_id x)
     struct kgraph *k = g->k;
     uint32_t n_spatial = kshape(k, x)->n_dims - 2;
     struct tf2_pool_attr pool = {
-        .kind = (enum tf2_pool_kind)krange(k, 0, 1), .rounding = (enum tf2_pool_rounding)krange(k, 0, 1),
-        .window = kwindow(k, n_spatial), .count_include_pad = kchance(k, 2), .global = kchance(k, 8)};
+        .kind = (enum tf2_pool_kind)krange(k, 0, 1),
+        .rounding = (enum tf2_pool_rounding)krange(k, 0, 1),
+        .window = kwindow(k, n_spatial),
+        .count_include_pad = kchance(k, 2),
+        .global = kchance(k, 8)};
     const struct tf2_lrn_attr lrn = {
         .region = n_spatial == 2 ? (enum tf2_lrn_region)krange(k, 0, 1) : TF2_LRN_ACROSS_CHANNELS,
-        .size = (int32_t)(1 + 2 * krange(k, 0, 2)), .alpha = 0.5f, .beta = 0.75f, .k = 1};
+        .size = (int32_t)(1 + 2 * krange(k, 0, 2)),
+        .alpha = 0.5f,
+        .beta = 0.75f,
+        .k = 1};
     struct tf2_resize_attr resize = {
-        .mode = (enum tf2_resize_mode)krange(k, 0, 1), .coordinates = (enum tf2_resize_coordinates)krange(k, 0, 4)};
+        .mode = (enum tf2_resize_mode)krange(k, 0, 1),
+        .coordinates = (enum tf2_resize_coordinates)krange(k, 0, 4)};
     switch (krange(k, 0, 3)) {
     case 0:
         return knode(k, TF2_OP_LRN, &lrn, KIN(x));
@@ -249,7 +259,8 @@ static tf2_tensor_id grow_reshape(struct grower *g, tf2_tensor_id x)
         return knode(k, TF2_OP_FLATTEN, &(struct tf2_axis_attr){.axis = 1}, KIN(x));
     case 1:
         if (shape.n_dims == 2) /* a vector becomes a map of as many channels */
-            return knode(k, TF2_OP_UNSQUEEZE, &(struct tf2_axes_attr){.axes = kchance(k, 2) ? 12u : 4u}, KIN(x));
+            return knode(
+                k, TF2_OP_UNSQUEEZE, &(struct tf2_axes_attr){.axes = kchance(k, 2) ? 12u : 4u}, KIN(x));
         return kreshape(k, x, KSHAPE(0, 0, -1));
     case 2:
         return kreshape(k, x, KSHAPE(0, -1));
@@ -292,9 +303,9 @@ static tf2_tensor_id grow_softmax(struct grower *g, tf2_tensor_id x)
 static tf2_tensor_id grow_activation(struct grower *g, tf2_tensor_id x)
 {
     static const enum tf2_activation_kind kinds[] = {
-        TF2_ACTIVATION_RELU,         TF2_ACTIVATION_RELU,       TF2_ACTIVATION_CLIP, TF2_ACTIVATION_LEAKY_RELU,
-        TF2_ACTIVATION_SIGMOID,      TF2_ACTIVATION_TANH,       TF2_ACTIVATION_ELU,  TF2_ACTIVATION_HARD_SIGMOID,
-        TF2_ACTIVATION_HARD_SWISH,   TF2_ACTIVATION_ABS};
+        TF2_ACTIVATION_RELU,       TF2_ACTIVATION_RELU, TF2_ACTIVATION_CLIP, TF2_ACTIVATION_LEAKY_RELU,
+        TF2_ACTIVATION_SIGMOID,    TF2_ACTIVATION_TANH, TF2_ACTIVATION_ELU,  TF2_ACTIVATION_HARD_SIGMOID,
+        TF2_ACTIVATION_HARD_SWISH, TF2_ACTIVATION_ABS};
     return kactivation(g->k, x, kinds[krange(g->k, 0, 9)]);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_plan.c: plans of random graphs keep their promises, on paper (plan_check) and while they run (arena_check);
- * sessions on two devices in two threads give the bits of one.
+ * test_plan.c: plans of random graphs keep their promises, on paper (plan_check) and while they run
+ * (arena_check); sessions on two devices in two threads give the bits of one.
  *
  * Environment: TF2_TEST_ROUNDS (default 200 per test), TF2_TEST_SEED, as test_kernels.c.
  */
@@ -25,14 +25,14 @@
 #define ROUNDS      200
 #define MAX_PRINTED 3
 
-static const struct kfamily random_family = {"random_graph", random_graph, 1e-9};
+static const struct kfamily random_family = {"random_graph", random_graph, 1e-9, 0};
 
 /* Where memory plans go wrong: views, halos, outputs. */
 static const char *const family_names[] = {
-    "conv_planar", "conv_pixel", "conv_residual", "conv_chain",      "concat_channels", "concat_axis", "concat_nested",
-    "concat_shared", "split_join", "slice_conv",  "channel_shuffle", "reshape_maps",    "outputs",     "no_work",
-    "views",       "pool_max",   "lrn_across",    "softmax",         "pad",             "transpose",   "gemm_head",
-    "eltwise_many"};
+    "conv_planar",   "conv_pixel",    "conv_residual", "conv_chain",  "concat_channels", "concat_axis",
+    "concat_nested", "concat_shared", "split_join",    "slice_conv",  "channel_shuffle", "reshape_maps",
+    "outputs",       "no_work",       "views",         "pool_max",    "lrn_across",      "softmax",
+    "pad",           "transpose",     "gemm_head",     "eltwise_many"};
 
 static const struct kfamily *find_family(const char *name)
 {
@@ -91,8 +91,8 @@ open_session(const struct tf2_model *model, struct tf2_devices *devices, size_t 
 }
 
 /* Fills the outputs; false when the graph does not take the batch. */
-static bool
-host_numbers(struct numbers *n, const struct tf2_model *model, struct tf2_devices *devices, size_t host, int64_t batch)
+static bool host_numbers(
+    struct numbers *n, const struct tf2_model *model, struct tf2_devices *devices, size_t host, int64_t batch)
 {
     struct tf2_error error = {0};
     struct tf2_session *session = open_session(model, devices, host, batch);
@@ -123,7 +123,8 @@ static bool check_model(
         tf2__plan_create(model->graph, numbers.shapes, device, &plan, NULL) == TF2_OK) {
         good = plan_check(plan);
         good &= arena_check(
-            device, plan, (const float *const *)numbers.inputs, (const float *const *)numbers.outputs, tolerance);
+            device, plan, (const float *const *)numbers.inputs, (const float *const *)numbers.outputs,
+            tolerance);
     }
     tf2__plan_destroy(&plan);
     close_numbers(&numbers);
@@ -138,13 +139,15 @@ static bool check_seed(const struct kfamily *family, struct tf2_devices *devices
         struct tf2_model *model = kmodel(family->build, seed, optimize);
         for (size_t d = 0; d < tf2_devices_count(devices) && good; d++) {
             for (size_t b = 0; b < TF2__COUNT(batches) && good; b++) {
-                good = check_model(model, devices, d, batches[b], family->tolerance > 0 ? family->tolerance : 1e-9);
+                good = check_model(
+                    model, devices, d, batches[b], family->tolerance > 0 ? family->tolerance : 1e-9);
                 if (!good) {
                     struct tf2_device_info info;
                     assert_int_equal(tf2_devices_info(devices, d, &info), TF2_OK);
                     print_message(
-                        "%s, TF2_TEST_SEED=%llu, %s, %s, batch %lld:\n", family->name, (unsigned long long)seed,
-                        optimize ? "optimized" : "as built", info.id, (long long)batches[b]);
+                        "%s, TF2_TEST_SEED=%llu, %s, %s, batch %lld:\n", family->name,
+                        (unsigned long long)seed, optimize ? "optimized" : "as built", info.id,
+                        (long long)batches[b]);
                     kgraph_print(model->graph);
                 }
             }
@@ -216,12 +219,14 @@ static void *work(void *argument)
     w->good = true;
     for (int run = 0; run < THREAD_RUNS && w->good; run++) {
         w->good = tf2_session_run(
-                      w->session, (const void *const *)w->numbers->inputs, (void *const *)w->outputs, NULL) == TF2_OK;
+                      w->session, (const void *const *)w->numbers->inputs, (void *const *)w->outputs, NULL) ==
+                  TF2_OK;
         for (uint32_t i = 0; i < w->numbers->n_outputs && w->good; i++) {
             struct tf2_tensor_info info;
             w->good = tf2_session_output(w->session, i, &info) == TF2_OK &&
-                      memcmp(w->outputs[i], w->numbers->outputs[i],
-                             (size_t)tf2_shape_count(&info.shape) * sizeof(float)) == 0;
+                      memcmp(
+                          w->outputs[i], w->numbers->outputs[i],
+                          (size_t)tf2_shape_count(&info.shape) * sizeof(float)) == 0;
         }
     }
     return NULL;
@@ -302,8 +307,8 @@ static void test_threads_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_plans),          cmocka_unit_test(test_family_plans),
-        cmocka_unit_test(test_threads_two_devices),   cmocka_unit_test(test_threads_one_device_twice),
+        cmocka_unit_test(test_random_plans),        cmocka_unit_test(test_family_plans),
+        cmocka_unit_test(test_threads_two_devices), cmocka_unit_test(test_threads_one_device_twice),
         cmocka_unit_test(test_threads_host),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

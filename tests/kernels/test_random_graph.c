@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_random_graph.c: random networks on OpenCL against the host device, see kcheck. Environment: as test_kernels.c;
- * TF2_TEST_ROUNDS defaults to 1000.
+ * test_random_graph.c: random networks on OpenCL against the host device, see kcheck. Environment: as
+ * test_kernels.c; TF2_TEST_ROUNDS defaults to 1000.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 static void test_random_graphs(void **state)
 {
     /* Errors add up over 25 nodes, and the passes reorder arithmetic. */
-    static const struct kfamily family = {"random_graph", random_graph, 1e-9};
+    static const struct kfamily family = {"random_graph", random_graph, 1e-9, 0};
     struct kdevices devices = {0};
     struct tf2_error error = {0};
     uint64_t first, n, n_bad = 0;

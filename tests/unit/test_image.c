@@ -353,7 +353,7 @@ static void walk_allocations(const void *data, size_t size_bytes, int32_t channe
         assert_int_equal(counter.n_live, 0);
         if (counter.n_calls < n) {
             assert_int_equal(status, TF2_OK);
-            assert_true(n > 5);
+            assert_true(n > 3); /* the pixels, the resized pixels, the tables for it */
             break;
         }
         assert_int_equal(status, TF2_ERR_NO_MEMORY);
@@ -406,11 +406,12 @@ static void test_resize_by_hand(void **state)
     assert_resized(&image, 4, 1, TF2_FIT_STRETCH, row);
     /* Bilinear at half-pixel centres: 0, 0.25, 0.75, ... between neighbours. */
     assert_resized(&image, 8, 1, TF2_FIT_STRETCH, (uint8_t[]){0, 25, 75, 125, 175, 210, 230, 240});
-    /* A triangle 4 pixels wide: (3 * 0 + 3 * 100 + 200) / 7, (100 + 3 * 200 + 3 * 240) / 7. */
-    assert_resized(&image, 2, 1, TF2_FIT_STRETCH, (uint8_t[]){71, 203});
+    /* A triangle 4 pixels wide, the edge pixel repeated: (0 + 3 * 0 + 3 * 100 + 200) / 8 = 62.5,
+     * (100 + 3 * 200 + 3 * 240 + 240) / 8 = 207.5. */
+    assert_resized(&image, 2, 1, TF2_FIT_STRETCH, (uint8_t[]){63, 208});
     image = make_image(row, 1, 4, 1);
-    assert_resized(&image, 1, 2, TF2_FIT_STRETCH, (uint8_t[]){71, 203});
-    assert_resized(&image, 2, 2, TF2_FIT_STRETCH, (uint8_t[]){71, 71, 203, 203});
+    assert_resized(&image, 1, 2, TF2_FIT_STRETCH, (uint8_t[]){63, 208});
+    assert_resized(&image, 2, 2, TF2_FIT_STRETCH, (uint8_t[]){63, 63, 208, 208});
     image = make_image(rgb, 2, 1, 3);
     assert_resized(
         &image, 4, 1, TF2_FIT_STRETCH, (uint8_t[]){0, 10, 20, 25, 35, 45, 75, 85, 95, 100, 110, 120});

@@ -129,7 +129,7 @@ static enum tf2_status convolve(
     /* Depthwise layers need not say how many groups. */
     int64_t group = depthwise && !p->has_group ? x.dim[1] : p->group;
     if (p->num_output < 1 || p->num_output > INT32_MAX)
-        return tf2__fail(error, TF2_ERR_VALUE, "num_output is %u, wanted 1 or more", p->num_output);
+        return tf2__fail(error, TF2_ERR_VALUE, "num_output is %u, wanted 1 to %d", p->num_output, INT32_MAX);
     if (group < 1 || group > INT32_MAX || p->num_output % group || x.dim[1] % group)
         return tf2__fail(
             error, TF2_ERR_SHAPE, "group %lld does not divide %lld input channels and %u outputs",
@@ -166,7 +166,7 @@ enum tf2_status tf2__caffe_inner_product(
     int64_t n_in = 1;
     TF2__TRY(tf2__caffe_axis(p->axis, x.n_dims, &axis, error));
     if (p->num_output < 1 || p->num_output > INT32_MAX)
-        return tf2__fail(error, TF2_ERR_VALUE, "num_output is %u, wanted 1 or more", p->num_output);
+        return tf2__fail(error, TF2_ERR_VALUE, "num_output is %u, wanted 1 to %d", p->num_output, INT32_MAX);
     for (uint32_t d = axis; d < x.n_dims; d++)
         n_in *= x.dim[d];
     const struct tf2_shape weights = {.n_dims = 2, .dim = {p->num_output, n_in}};

@@ -79,12 +79,12 @@ static bool fail_syntax(struct parser *p, const char *wanted)
 
 /* A value that cannot be used; reading goes on. */
 static void report_value(
-    struct parser *p, const struct tf2__lex_token *t, const ProtobufCFieldDescriptor *field,
+    struct parser *p, const struct tf2__lex_token *t, bool negative, const ProtobufCFieldDescriptor *field,
     const char *wanted)
 {
     tf2__report_add(
-        p->report, TF2_ERR_VALUE, "line %u, column %u: %s: wanted %s, found '%.*s'", t->line, t->column,
-        field->name, wanted, SHOWN(t));
+        p->report, TF2_ERR_VALUE, "line %u, column %u: %s: wanted %s, found '%s%.*s'", t->line, t->column,
+        field->name, wanted, negative ? "-" : "", SHOWN(t));
 }
 
 static void *allocate(struct parser *p, size_t n, size_t size_bytes)
@@ -252,7 +252,7 @@ read_enum(struct parser *p, const struct target *to, const struct tf2__lex_token
         found = protobuf_c_enum_descriptor_get_value(
             descriptor, (int)(negative ? -(int64_t)number : (int64_t)number));
     } else {
-        report_value(p, t, to->field, "a name of its enumeration");
+        report_value(p, t, negative, to->field, "a name of its enumeration");
         return;
     }
     if (found)
@@ -313,7 +313,7 @@ static void read_scalar(struct parser *p, const struct target *to, bool negative
     if (ok)
         store(p, to, &value);
     else
-        report_value(p, &t, to->field, wanted);
+        report_value(p, &t, negative, to->field, wanted);
 }
 
 /* Appends the decoded string token; NULL when out of memory or when it is wrong (then reported). */
@@ -425,7 +425,7 @@ static bool parse_scalar(struct parser *p, const struct target *to)
             return true;
         }
         if (to->field)
-            report_value(p, &p->token, to->field, "no string");
+            report_value(p, &p->token, negative, to->field, "no string");
         while (p->token.kind == TF2__LEX_STRING)
             next(p);
         return true;
