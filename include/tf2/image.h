@@ -41,7 +41,11 @@ enum tf2_fit {
     TF2_FIT_CENTER_CROP = 1, /* scaled so that the shorter side fits, the middle is cut out */
 };
 
-/* Resizes into a new image (bilinear; averaging when it shrinks). Release both with tf2_image_finish. */
+/*
+ * Resizes into a new image (stb_image_resize's triangle filter: bilinear, averaging when it shrinks; a crop is rounded
+ * to whole pixels). TF2_ERR_UNSUPPORTED for extreme ratios, such as 16384 x 1 to 1 x 16384. Release both images with
+ * tf2_image_finish.
+ */
 TF2_API enum tf2_status tf2_image_resize(
     const struct tf2_image *image, int32_t width, int32_t height, enum tf2_fit fit, struct tf2_image *resized,
     struct tf2_error *error);
