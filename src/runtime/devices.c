@@ -64,7 +64,7 @@ add_item(struct tf2_devices *devices, const char *item, const char *end, struct 
     size_t number, count;
     if (length == 4 && memcmp(item, "host", 4) == 0)
         return add(devices, true, 0, error);
-    bool all = length == 0 || (length == 3 && memcmp(item, "all", 3) == 0);
+    bool all = length == 3 && memcmp(item, "all", 3) == 0;
     bool one = length > 3 && memcmp(item, "cl:", 3) == 0 && parse_number(item + 3, end, &number);
     bool first = !all && !one && parse_number(item, end, &number);
     if ((!all && !one && !first) || (first && number == 0))
@@ -104,7 +104,7 @@ enum tf2_status tf2_devices_open(
     if (!devices)
         return tf2__fail_memory(error, sizeof(*devices), "the devices");
     devices->env = copy;
-    enum tf2_status status = add_all(devices, spec ? spec : "", error);
+    enum tf2_status status = add_all(devices, spec && *spec ? spec : "all", error);
     if (status != TF2_OK) {
         tf2_devices_close(&devices);
         return status;
