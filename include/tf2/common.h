@@ -134,8 +134,8 @@ TF2_API size_t tf2_dtype_size_bytes(enum tf2_dtype dtype);
 #define TF2_MAX_DIMS 8
 
 /*
- * Extents of a tensor, outermost first. Feature maps are [N, C, spatial...]: [N, C], [N, C, W], [N, C, H, W] or
- * [N, C, D, H, W]. n_dims == 0 is a scalar. Every extent is at least 1.
+ * Extents of a tensor, outermost first. Feature maps are [N, C, spatial...]: [N, C], [N, C, W], [N, C, H, W]
+ * or [N, C, D, H, W]. n_dims == 0 is a scalar. Every extent is at least 1.
  */
 struct tf2_shape {
     uint32_t n_dims;

@@ -2,13 +2,13 @@
 /*
  * tf2/device.h: the machine's accelerators.
  *
- * Two kinds exist: `cl`, any OpenCL device (FPGA, GPU, or the CPU through PoCL), and `host`, exact scalar C in
- * this process, the reference for all others.
+ * Two kinds exist: `cl`, any OpenCL device (FPGA, GPU, or the CPU through PoCL), and `host`, exact scalar C
+ * in this process, the reference for all others.
  *
- * Environment: when POCL_DEVICES is unset, opening OpenCL devices sets it to one single-core PoCL device per core
- * ("basic basic ..."), which is the fastest way to use PoCL; TF2_KEEP_POCL_DEVICES=1 prevents this. Open the
- * devices before other threads use the environment or OpenCL. TF2_CACHE_DIR says where compiled kernels are kept
- * (default: $XDG_CACHE_HOME/libtf2 or ~/.cache/libtf2; empty: nowhere).
+ * Environment: when POCL_DEVICES is unset, opening OpenCL devices sets it to one single-core PoCL device per
+ * core ("basic basic ..."), which is the fastest way to use PoCL; TF2_KEEP_POCL_DEVICES=1 prevents this. Open
+ * the devices before other threads use the environment or OpenCL. TF2_CACHE_DIR says where compiled kernels
+ * are kept (default: $XDG_CACHE_HOME/libtf2 or ~/.cache/libtf2; empty: nowhere).
  */
 #ifndef TF2_DEVICE_H
 #define TF2_DEVICE_H
@@ -27,8 +27,8 @@ struct tf2_devices;
  *     "N"                  the first N OpenCL devices
  *     "cl:I"               OpenCL device number I, in the order of tf2-info
  *     "host"               the reference device
- * "host" may stand beside others and more than once. TF2_ERR_NO_DEVICE when there is none: the message says which
- * package is missing. On success *devices is owned by the caller and must outlive its sessions.
+ * "host" may stand beside others and more than once. TF2_ERR_NO_DEVICE when there is none: the message says
+ * which package is missing. On success *devices is owned by the caller and must outlive its sessions.
  */
 TF2_API enum tf2_status tf2_devices_open(
     const char *spec, const struct tf2_env *env, struct tf2_devices **devices, struct tf2_error *error);

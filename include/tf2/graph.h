@@ -42,8 +42,8 @@ TF2_API enum tf2_status tf2_graph_add_constant(
     const void *data, tf2_tensor_id *tensor, struct tf2_error *error);
 
 /*
- * A node. attr: the operator's attribute struct (see TF2_OP_MAP), copied; NULL means all zero. The output tensor
- * gets the node's name. TF2_ERR_SHAPE, TF2_ERR_VALUE or TF2_ERR_GRAPH say what does not fit.
+ * A node. attr: the operator's attribute struct (see TF2_OP_MAP), copied; NULL means all zero. The output
+ * tensor gets the node's name. TF2_ERR_SHAPE, TF2_ERR_VALUE or TF2_ERR_GRAPH say what does not fit.
  */
 TF2_API enum tf2_status tf2_graph_add_node(
     struct tf2_graph *graph, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *inputs,

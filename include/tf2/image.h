@@ -42,9 +42,9 @@ enum tf2_fit {
 };
 
 /*
- * Resizes into a new image (stb_image_resize's triangle filter: bilinear, averaging when it shrinks; a crop is rounded
- * to whole pixels). TF2_ERR_UNSUPPORTED for extreme ratios, such as 16384 x 1 to 1 x 16384. Release both images with
- * tf2_image_finish.
+ * Resizes into a new image (stb_image_resize's triangle filter: bilinear, averaging when it shrinks; a crop
+ * is rounded to whole pixels). TF2_ERR_UNSUPPORTED for extreme ratios, such as 16384 x 1 to 1 x 16384.
+ * Release both images with tf2_image_finish.
  */
 TF2_API enum tf2_status tf2_image_resize(
     const struct tf2_image *image, int32_t width, int32_t height, enum tf2_fit fit, struct tf2_image *resized,
@@ -66,8 +66,8 @@ struct tf2_array {
 };
 
 /*
- * Reads a NumPy .npy file, format 1.0 to 3.0, little-endian, C order, of float32, uint8, int8, int32 or int64. Other
- * types and orders are refused by name. Release with tf2_array_finish.
+ * Reads a NumPy .npy file, format 1.0 to 3.0, little-endian, C order, of float32, uint8, int8, int32 or
+ * int64. Other types and orders are refused by name. Release with tf2_array_finish.
  */
 TF2_API enum tf2_status tf2_npy_load(
     const char *path, const struct tf2_env *env, struct tf2_array *array, struct tf2_error *error);

@@ -24,9 +24,9 @@ enum tf2_channels {
 };
 
 /*
- * How 8-bit pixels become the network's input: value = (pixel - mean[channel]) * scale. Channels of `mean` are in
- * the order of `channels`. All zero (scale 0 means 1): pixels as they are, RGB. A network whose input has one
- * channel takes gray pixels: `channels` is ignored, mean[0] counts.
+ * How 8-bit pixels become the network's input: value = (pixel - mean[channel]) * scale. Channels of `mean`
+ * are in the order of `channels`. All zero (scale 0 means 1): pixels as they are, RGB. A network whose input
+ * has one channel takes gray pixels: `channels` is ignored, mean[0] counts.
  */
 struct tf2_preprocess {
     enum tf2_channels channels;
@@ -64,8 +64,8 @@ TF2_API void tf2_import_options_defaults(struct tf2_import_options *options);
 
 /*
  * Reads a network: a Caffe .prototxt with its .caffemodel in `weights_path`, or an .onnx file (weights_path
- * NULL). The format is found by content, not by name. Everything in the file is checked; what the format allows
- * and the library does not support is refused, all such nodes in one message. options NULL: defaults.
+ * NULL). The format is found by content, not by name. Everything in the file is checked; what the format
+ * allows and the library does not support is refused, all such nodes in one message. options NULL: defaults.
  * On success *model is owned by the caller.
  */
 TF2_API enum tf2_status tf2_model_import(
@@ -78,9 +78,9 @@ TF2_API enum tf2_status tf2_model_import_memory(
     const struct tf2_import_options *options, struct tf2_model **model, struct tf2_error *error);
 
 /*
- * Makes a model of a graph, called `name`. On success the graph belongs to the model and *graph is cleared; on
- * failure it is still the caller's, possibly optimized in part: destroy it. Of the options only preprocess and
- * no_optimize count. options NULL: defaults.
+ * Makes a model of a graph, called `name`. On success the graph belongs to the model and *graph is cleared;
+ * on failure it is still the caller's, possibly optimized in part: destroy it. Of the options only preprocess
+ * and no_optimize count. options NULL: defaults.
  */
 TF2_API enum tf2_status tf2_model_from_graph(
     struct tf2_graph **graph, const char *name, const struct tf2_import_options *options,

@@ -2,9 +2,10 @@
 /*
  * tf2/op.h: the operators of a graph, their inputs and attributes.
  *
- * Every node has one output. Inputs are listed as x (data), and constants; [name] is optional. Feature maps are
- * [N, C, spatial...] with up to three spatial dimensions; spatial attributes are in the order of the tensor's
- * spatial dimensions (H, W for images). Axes count from the outermost dimension; negative ones from the end.
+ * Every node has one output. Inputs are listed as x (data), and constants; [name] is optional. Feature maps
+ * are [N, C, spatial...] with up to three spatial dimensions; spatial attributes are in the order of the
+ * tensor's spatial dimensions (H, W for images). Axes count from the outermost dimension; negative ones from
+ * the end.
  *
  * Zero-initialize an attribute struct (or take tf2_op_attr_defaults()) and set what differs.
  */
@@ -101,9 +102,9 @@ struct tf2_window {
 };
 
 /*
- * Cross-correlation, as all frameworks mean by convolution. group: input and output channels are cut into this
- * many independent parts; 0 means 1. Depthwise: group == C. `add` is a residual of the output's shape, added
- * before the activation; graph builders leave it out, the fuse-add pass sets it.
+ * Cross-correlation, as all frameworks mean by convolution. group: input and output channels are cut into
+ * this many independent parts; 0 means 1. Depthwise: group == C. `add` is a residual of the output's shape,
+ * added before the activation; graph builders leave it out, the fuse-add pass sets it.
  */
 struct tf2_conv_attr {
     struct tf2_window window;
@@ -184,9 +185,9 @@ struct tf2_axis_attr {
 };
 
 /* Dimension d runs from begin[d] in steps of step[d] (0 means 1; negative allowed) up to, not including, end[d].
- * Negative begin and end count from the extent's end; out-of-range ones are clamped, as in ONNX: with a negative
- * step begin to the last element or the first, end to before the first (INT64_MIN takes all down to element 0).
- * Only the first n_dims entries count; begin 0, end INT64_MAX takes all. n_dims: the rank of x. */
+ * Negative begin and end count from the extent's end; out-of-range ones are clamped, as in ONNX: with a
+ * negative step begin to the last element or the first, end to before the first (INT64_MIN takes all down to
+ * element 0). Only the first n_dims entries count; begin 0, end INT64_MAX takes all. n_dims: the rank of x. */
 struct tf2_slice_attr {
     uint32_t n_dims;
     int64_t begin[TF2_MAX_DIMS];

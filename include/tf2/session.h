@@ -2,9 +2,9 @@
 /*
  * tf2/session.h: one model ready to run on one device.
  *
- * Creating a session chooses kernels, packs and uploads weights, builds programs and allocates all memory; running
- * allocates nothing. A session is used by one thread at a time; different sessions are independent, also on the
- * same device.
+ * Creating a session chooses kernels, packs and uploads weights, builds programs and allocates all memory;
+ * running allocates nothing. A session is used by one thread at a time; different sessions are independent,
+ * also on the same device.
  */
 #ifndef TF2_SESSION_H
 #define TF2_SESSION_H
@@ -34,8 +34,8 @@ struct tf2_session_options {
 TF2_API void tf2_session_options_defaults(struct tf2_session_options *options);
 
 /*
- * Prepares `model` on device number `device_index` of `devices`. options NULL: defaults. Model and devices must
- * outlive the session. On success *session is owned by the caller.
+ * Prepares `model` on device number `device_index` of `devices`. options NULL: defaults. Model and devices
+ * must outlive the session. On success *session is owned by the caller.
  */
 TF2_API enum tf2_status tf2_session_create(
     const struct tf2_model *model, struct tf2_devices *devices, size_t device_index,
@@ -50,9 +50,9 @@ TF2_API enum tf2_status
 tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_tensor_info *info);
 
 /*
- * Runs once and waits. inputs[i] and outputs[i] are the caller's buffers for input and output i: dense, in the
- * shape and type that tf2_session_input and tf2_session_output tell, any alignment. An outputs[i] that is NULL is
- * not copied out. On failure the outputs' contents are undefined and the session can be run again.
+ * Runs once and waits. inputs[i] and outputs[i] are the caller's buffers for input and output i: dense, in
+ * the shape and type that tf2_session_input and tf2_session_output tell, any alignment. An outputs[i] that is
+ * NULL is not copied out. On failure the outputs' contents are undefined and the session can be run again.
  */
 TF2_API enum tf2_status tf2_session_run(
     struct tf2_session *session, const void *const *inputs, void *const *outputs, struct tf2_error *error);

@@ -2,21 +2,22 @@
 /*
  * conv.cl: convolution by offset tables, fp32.
  *
- * For every output channel block (R vectors of VW channels) a convolution is a list of taps: element offsets of one
- * input channel at one kernel position, relative to a pixel's base. 1-D, 2-D, 3-D, strides, dilation and groups
- * differ only in the tables; padding is read from the input's halo. Pixels are a table too: base offsets of P
- * output pixels at a time, in any order, across rows and images.
+ * For every output channel block (R vectors of VW channels) a convolution is a list of taps: element offsets
+ * of one input channel at one kernel position, relative to a pixel's base. 1-D, 2-D, 3-D, strides, dilation
+ * and groups differ only in the tables; padding is read from the input's halo. Pixels are a table too: base
+ * offsets of P output pixels at a time, in any order, across rows and images.
  *
  *     acc[P][R] = bias                          weights: block, tap, R * VW channels
  *     for tap:                                  w[0 .. R-1]
  *         for p: acc[p][.] += x[base[p] + tap] * w[.]
  *
- * P * R accumulators, R weights and a broadcast fill the registers: 6x4, 7x3, 7x2, 14x1 of 32 (AVX-512), fewer of 16.
- * The last tile is shifted back to end with the last pixel, so it computes some pixels twice (n_pixels >= P).
+ * P * R accumulators, R weights and a broadcast fill the registers: 6x4, 7x3, 7x2, 14x1 of 32 (AVX-512),
+ * fewer of 16. The last tile is shifted back to end with the last pixel, so it computes some pixels twice
+ * (n_pixels >= P).
  *
- * Weights are read once per block and tile, the first time from memory. So that this does not wait, the first R tiles of
- * a block fetch the next block's weights meanwhile, a cache line per tap. (With more than 7 pixels the addresses do
- * not fit into the general registers any more, and it costs more than it gains.)
+ * Weights are read once per block and tile, the first time from memory. So that this does not wait, the first
+ * R tiles of a block fetch the next block's weights meanwhile, a cache line per tap. (With more than 7 pixels
+ * the addresses do not fit into the general registers any more, and it costs more than it gains.)
  *
  * NDRange: dimension 0: strips of `tiles` pixel tiles; dimension 1: output channel blocks.
  * pixels: n_pixels input bases, then n_pixels output offsets, then n_pixels offsets of the residual.

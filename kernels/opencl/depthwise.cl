@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * depthwise.cl: convolution with one input channel per output channel, fp32: vectors run over channels, P pixels
- * share each weight vector.
+ * depthwise.cl: convolution with one input channel per output channel, fp32: vectors run over channels, P
+ * pixels share each weight vector.
  *
  * NDRange: dimension 0: strips of `tiles` pixel tiles. taps, pixels: as in conv.cl. weights: n_taps rows of
  * n_channels rounded up to VW; bias the same. n_store >= n_channels: lanes that may be written.

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map.cl: element-wise arithmetic on up to three strided operands with broadcasting, and strided copies, fp32.
+ * map.cl: element-wise arithmetic on up to three strided operands with broadcasting, and strided copies,
+ * fp32.
  *
  * All operands are walked with the output's collapsed dimensions: five outer dimensions, and an inner one
  * of n elements with its own stride per operand (0: broadcast).
  *
- * NDRange: dimension 0: indices of the first four outer dimensions (the fifth is looped over); dimension 1: pieces
- * of the inner dimension.
- * t: extents of the outer dimensions [5], then outer strides of y, a, b, c [5 each], then inner strides of y, a, b, c.
+ * NDRange: dimension 0: indices of the first four outer dimensions (the fifth is looped over); dimension 1:
+ * pieces of the inner dimension.
+ * t: extents of the outer dimensions [5], then outer strides of y, a, b, c [5 each], then inner strides of y,
+ * a, b, c.
  */
 #define MAP_COPY   0  /* a */
 #define MAP_SUM    1  /* p a + q b */
@@ -100,9 +102,9 @@ __kernel void map(
 }
 
 /*
- * halo: zeroes the border of a root. The root is outer dimensions [4] x width x inner; an index that lies in the halo of
- * an outer dimension zeroes its whole row, another one its first and last columns.
- * NDRange: dimension 0: outer indices. t: per outer dimension full extent, halo before, halo after [4 each].
+ * halo: zeroes the border of a root. The root is outer dimensions [4] x width x inner; an index that lies in
+ * the halo of an outer dimension zeroes its whole row, another one its first and last columns. NDRange:
+ * dimension 0: outer indices. t: per outer dimension full extent, halo before, halo after [4 each].
  */
 __kernel void halo(
     __global float *y, const int y_offset, __global const int *restrict t, const int row, const int before,

@@ -16,9 +16,9 @@ static inline int softmax_row(int row, __global const int *extents, __global con
 
 /*
  * softmax: y = exp(x - max) / sum over the reduced elements of every outer index.
- * NDRange: dimension 0: outer indices. t: extents of the outer dimensions [5], outer strides of x [5], of y [5], then
- * the reduced dimensions: extents [6], strides of x [6], of y [6]; the innermost (last) of them has n elements.
- * logarithm: y = x - max - log(sum).
+ * NDRange: dimension 0: outer indices. t: extents of the outer dimensions [5], outer strides of x [5], of y
+ * [5], then the reduced dimensions: extents [6], strides of x [6], of y [6]; the innermost (last) of them has
+ * n elements. logarithm: y = x - max - log(sum).
  */
 __kernel void softmax(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
@@ -75,8 +75,9 @@ __kernel void softmax(
 }
 
 /*
- * 1 / sqrt(s) for normal s > 0 by three Newton steps from an integer guess, a few units in the last place: division and
- * square root units are several times slower. Source of the guess: C. Lomont, "Fast Inverse Square Root", 2003.
+ * 1 / sqrt(s) for normal s > 0 by three Newton steps from an integer guess, a few units in the last place:
+ * division and square root units are several times slower. Source of the guess: C. Lomont, "Fast Inverse
+ * Square Root", 2003.
  */
 static inline vf inverse_root(vf s)
 {
@@ -103,8 +104,8 @@ static inline vf power_minus(vf s, float beta)
 
 /*
  * lrn_channels: y = x * (k + alpha / size * sum of x^2 over `size` neighbouring channels)^-beta.
- * NDRange: dimension 0: rows of `n_pixels` pixels. t: extents of the row dimensions [4], strides of x [4], of y [4],
- * pixel strides of x and y. Channels are adjacent.
+ * NDRange: dimension 0: rows of `n_pixels` pixels. t: extents of the row dimensions [4], strides of x [4], of
+ * y [4], pixel strides of x and y. Channels are adjacent.
  */
 __kernel void lrn_channels(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,

@@ -2,12 +2,13 @@
 /*
  * pool.cl: maximum and average over windows, fp32; vectors run over channels, windows are cut at the borders.
  *
- * Every output index of a spatial dimension has four numbers: the element offset of its first window position inside
- * the input, how many positions are inside, how many are inside the padded extent, and the distance between them.
- * A window is the product of three such entries.
+ * Every output index of a spatial dimension has four numbers: the element offset of its first window position
+ * inside the input, how many positions are inside, how many are inside the padded extent, and the distance
+ * between them. A window is the product of three such entries.
  *
  * NDRange: dimension 0: output rows (n, d, h); dimension 1: pieces of `piece` channels (a multiple of VW).
- * t: output extents d, h, w, then element strides of x for n and of y for n, d, h, w, then the entries for all d, h, w.
+ * t: output extents d, h, w, then element strides of x for n and of y for n, d, h, w, then the entries for
+ * all d, h, w.
  */
 #define HEAD 8
 

@@ -4,10 +4,10 @@
  */
 
 /*
- * resize: every output pixel is a weighted sum of up to 8 input pixels (2 per spatial dimension); nearest uses one.
- * NDRange: dimension 0: output rows (n, d, h). t: extents n, d, h, w of the output, strides of x [4], of y [4], then
- * for d, h, w: (source offset 0, source offset 1) per output index. f: the weight of source 1 per output index,
- * d then h then w.
+ * resize: every output pixel is a weighted sum of up to 8 input pixels (2 per spatial dimension); nearest
+ * uses one. NDRange: dimension 0: output rows (n, d, h). t: extents n, d, h, w of the output, strides of x
+ * [4], of y [4], then for d, h, w: (source offset 0, source offset 1) per output index. f: the weight of
+ * source 1 per output index, d then h then w.
  */
 __kernel void resize(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
@@ -42,8 +42,8 @@ __kernel void resize(
 
 /*
  * pad: y[i] = x[source(i)], or `value` where a dimension has no source (-1). Any strides.
- * NDRange: dimension 0: outer output indices; the last dimension is looped over. t: extents of y [8], strides of y [8],
- * then for every dimension its table of source offsets (-1: none), one after the other.
+ * NDRange: dimension 0: outer output indices; the last dimension is looped over. t: extents of y [8], strides
+ * of y [8], then for every dimension its table of source offsets (-1: none), one after the other.
  */
 __kernel void pad(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,

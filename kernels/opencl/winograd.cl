@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * winograd.cl: the transforms of Winograd's minimal filtering F(T x T, 3 x 3) for 3x3 convolutions of stride 1, fp32.
- * The products in between are conv.cl's, one group per transform point.
+ * winograd.cl: the transforms of Winograd's minimal filtering F(T x T, 3 x 3) for 3x3 convolutions of stride
+ * 1, fp32. The products in between are conv.cl's, one group per transform point.
  *
  *     x ── winograd_in ──▶ v [point][tile][channel] ── conv ──▶ m [tile][point][channel] ── winograd_out ──▶ y
  *
- * T = 4: 6x6 patches, points 0, +-3/4, +-3/2 and infinity: 36 multiplications instead of 144 per tile and pair of
- * channels. T = 2: 4x4 patches, points 0, +-1, infinity: 16 instead of 36. Sources: A. Lavin and S. Gray, "Fast
- * Algorithms for Convolutional Neural Networks", 2016; the points of T = 4 have the smallest error (NMSE 2e-12 of 256
- * channels, against 7e-12 for 0, +-1, +-2) of those tried, after B. Barabasz et al., "Error Analysis and Improving the
- * Accuracy of Winograd Convolution for Deep Neural Networks", 2020.
+ * T = 4: 6x6 patches, points 0, +-3/4, +-3/2 and infinity: 36 multiplications instead of 144 per tile and
+ * pair of channels. T = 2: 4x4 patches, points 0, +-1, infinity: 16 instead of 36. Sources: A. Lavin and S.
+ * Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; the points of T = 4 have the smallest
+ * error (NMSE 2e-12 of 256 channels, against 7e-12 for 0, +-1, +-2) of those tried, after B. Barabasz et al.,
+ * "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020.
  *
- * tiles: per tile input base, output offset, residual offset, and packed (16 bits each) how many patch rows and columns
- * exist, how many output rows and columns are wanted.
+ * tiles: per tile input base, output offset, residual offset, and packed (16 bits each) how many patch rows
+ * and columns exist, how many output rows and columns are wanted.
  * T (macro): 4 or 2; the file is compiled once for each.
  */
 #define N (T + 2)
@@ -67,8 +67,8 @@ static inline void INVERSE(vf *m, int s)
 #endif
 
 /*
- * NDRange: dimension 0: tiles, from `first_tile` on. v: point after point, point_stride elements apart; a tile has
- * n_channels rounded up to VW.
+ * NDRange: dimension 0: tiles, from `first_tile` on. v: point after point, point_stride elements apart; a
+ * tile has n_channels rounded up to VW.
  */
 __kernel void IN_NAME(
     __global const float *restrict x, const int x_offset, __global float *restrict v, const int v_offset,
@@ -112,8 +112,8 @@ __kernel void IN_NAME(
 }
 
 /*
- * NDRange: dimension 0: tiles, from `first_tile` on. m: tile after tile, then point after point, n_padded channels each.
- * n_store: output lanes that may be written.
+ * NDRange: dimension 0: tiles, from `first_tile` on. m: tile after tile, then point after point, n_padded
+ * channels each. n_store: output lanes that may be written.
  */
 __kernel void OUT_NAME(
     __global const float *restrict m, const int m_offset, __global float *restrict y, const int y_offset,

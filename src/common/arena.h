@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena.h: memory that is given back all at once. A graph or a plan owns one and allocates all its parts there.
+ * arena.h: memory that is given back all at once. A graph or a plan owns one and allocates all its parts
+ * there.
  */
 #ifndef TF2__COMMON_ARENA_H
 #define TF2__COMMON_ARENA_H

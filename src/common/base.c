@@ -77,8 +77,8 @@ char *tf2_shape_format(const struct tf2_shape *shape, char *text, size_t size_by
         return text;
     snprintf(text, size_bytes, "scalar");
     for (uint32_t d = 0; d < shape->n_dims && used < size_bytes; d++)
-        used += (size_t)snprintf(
-            text + used, size_bytes - used, d ? "x%lld" : "%lld", (long long)shape->dim[d]);
+        used +=
+            (size_t)snprintf(text + used, size_bytes - used, d ? "x%lld" : "%lld", (long long)shape->dim[d]);
     return text;
 }
 
@@ -94,8 +94,7 @@ enum tf2_status tf2__fail(struct tf2_error *error, enum tf2_status status, const
     return status;
 }
 
-enum tf2_status
-tf2__fail_prefix(struct tf2_error *error, enum tf2_status status, const char *format, ...)
+enum tf2_status tf2__fail_prefix(struct tf2_error *error, enum tf2_status status, const char *format, ...)
 {
     if (error) {
         char message[TF2_ERROR_MESSAGE_MAX];
@@ -105,7 +104,8 @@ tf2__fail_prefix(struct tf2_error *error, enum tf2_status status, const char *fo
         va_end(args);
         if (used >= 0 && (size_t)used < sizeof(message)) /* what does not fit is cut off */
             snprintf(
-                message + used, sizeof(message) - (size_t)used, ": %.*s", (int)(sizeof(message) - 3), error->message);
+                message + used, sizeof(message) - (size_t)used, ": %.*s", (int)(sizeof(message) - 3),
+                error->message);
         error->status = status;
         memcpy(error->message, message, sizeof(message));
     }
@@ -144,10 +144,11 @@ tf2__report_finish(const struct tf2__report *report, const char *subject, struct
     if (report->n_problems == 1)
         return tf2__fail(error, report->status, "%s: %s", subject, report->text);
     if (report->n_written == report->n_problems)
-        return tf2__fail(error, report->status, "%s: %zu problems: %s", subject, report->n_problems, report->text);
+        return tf2__fail(
+            error, report->status, "%s: %zu problems: %s", subject, report->n_problems, report->text);
     return tf2__fail(
-        error, report->status, "%s: %zu problems: %s; and %zu more", subject, report->n_problems, report->text,
-        report->n_problems - report->n_written);
+        error, report->status, "%s: %zu problems: %s; and %zu more", subject, report->n_problems,
+        report->text, report->n_problems - report->n_written);
 }
 
 static void *default_alloc(void *user, size_t size, size_t alignment)

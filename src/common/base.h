@@ -2,8 +2,8 @@
 /*
  * base.h: what every file of the library uses: failing with a message, allocating, logging, checked sizes.
  *
- * An error is made where it is found: `return tf2__fail(error, TF2_ERR_SHAPE, "...", ...)`, or, with cleanup to
- * do, `status = tf2__fail(...); goto fail;`.
+ * An error is made where it is found: `return tf2__fail(error, TF2_ERR_SHAPE, "...", ...)`, or, with cleanup
+ * to do, `status = tf2__fail(...); goto fail;`.
  */
 #ifndef TF2__COMMON_BASE_H
 #define TF2__COMMON_BASE_H
@@ -35,8 +35,8 @@ enum tf2_status tf2__fail_prefix(struct tf2_error *error, enum tf2_status status
 enum tf2_status tf2__fail_memory(struct tf2_error *error, size_t size_bytes, const char *what);
 
 /*
- * Problems of one file, collected so that all are told at once. Zero-initialize. tf2__report_finish returns TF2_OK
- * when there was none; else the status of the first, with all of them in one line.
+ * Problems of one file, collected so that all are told at once. Zero-initialize. tf2__report_finish returns
+ * TF2_OK when there was none; else the status of the first, with all of them in one line.
  */
 struct tf2__report {
     size_t n_problems;

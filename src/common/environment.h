@@ -17,7 +17,8 @@ const char *tf2__environment_pocl_devices(void);
 int tf2__environment_vector_width(void);
 
 /*
- * Where compiled kernels are kept: TF2_CACHE_DIR, else $XDG_CACHE_HOME/libtf2, else ~/.cache/libtf2. False: nowhere
+ * Where compiled kernels are kept: TF2_CACHE_DIR, else $XDG_CACHE_HOME/libtf2, else ~/.cache/libtf2. False:
+ * nowhere
  * (TF2_CACHE_DIR is empty, there is no home, or the path is too long).
  */
 bool tf2__environment_cache_dir(char *path, size_t size_bytes);

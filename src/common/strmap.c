@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * strmap.c: open addressing with linear probing, at most half full; XXH3 with a seed of the map's address would
- * not be reproducible, so the seed is fixed and a hostile file can at worst make its own import slow.
+ * strmap.c: open addressing with linear probing, at most half full; XXH3 with a seed of the map's address
+ * would not be reproducible, so the seed is fixed and a hostile file can at worst make its own import slow.
  */
 #include "common/strmap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * strmap.h: a map from strings to 32-bit values (tensor ids and the like). Keys are not copied: they must live
- * as long as the map. Entries cannot be removed, only overwritten.
+ * strmap.h: a map from strings to 32-bit values (tensor ids and the like). Keys are not copied: they must
+ * live as long as the map. Entries cannot be removed, only overwritten.
  */
 #ifndef TF2__COMMON_STRMAP_H
 #define TF2__COMMON_STRMAP_H

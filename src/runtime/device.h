@@ -2,8 +2,8 @@
 /*
  * device.h: what a device has to offer. `host` (exact scalar C) and `cl` (OpenCL) implement it.
  *
- * A device is opened by tf2_devices_open and shared by plans and sessions; its functions may be called from several
- * threads for different sessions. choose and compile work on a plan that is not shared yet.
+ * A device is opened by tf2_devices_open and shared by plans and sessions; its functions may be called from
+ * several threads for different sessions. choose and compile work on a plan that is not shared yet.
  */
 #ifndef TF2__DEVICE_H
 #define TF2__DEVICE_H
@@ -38,7 +38,8 @@ struct tf2__device_ops {
     /* Copies dense data into or out of a plan tensor. Complete when the call returns. */
     enum tf2_status (*write)(
         struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error);
-    enum tf2_status (*read)(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_error *error);
+    enum tf2_status (*read)(
+        struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_error *error);
 
     /* Runs steps first .. last-1 in order. ns NULL: may return before they are done (read waits); else waits for
      * each and adds its time to ns[step]. */

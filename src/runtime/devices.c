@@ -29,8 +29,8 @@ static enum tf2_status add(struct tf2_devices *devices, bool host, size_t cl_ind
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "more than %d devices", MAX_DEVICES);
     struct tf2__device **slot = &devices->device[devices->n];
     TF2__TRY(
-        host ? tf2__host_open(&devices->env, slot, error) :
-               tf2__cl_device_open(devices->cl, cl_index, slot, error));
+        host ? tf2__host_open(&devices->env, slot, error)
+             : tf2__cl_device_open(devices->cl, cl_index, slot, error));
     devices->n++;
     return TF2_OK;
 }
@@ -69,8 +69,8 @@ add_item(struct tf2_devices *devices, const char *item, const char *end, struct 
     bool first = !all && !one && parse_number(item, end, &number);
     if ((!all && !one && !first) || (first && number == 0))
         return tf2__fail(
-            error, TF2_ERR_INVALID_ARGUMENT, "device '%.*s': wanted 'all', a number of devices, 'cl:I' or 'host'",
-            length, item);
+            error, TF2_ERR_INVALID_ARGUMENT,
+            "device '%.*s': wanted 'all', a number of devices, 'cl:I' or 'host'", length, item);
     TF2__TRY(open_cl(devices, error));
     count = tf2__cl_platforms_count(devices->cl);
     if (all)

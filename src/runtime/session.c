@@ -140,7 +140,8 @@ tf2_session_input(const struct tf2_session *session, size_t index, struct tf2_te
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2_graph *graph = session->plan->graph;
     *info = (struct tf2_tensor_info){
-        .name = graph->tensors[graph->inputs[index]].name, .dtype = TF2_DTYPE_F32,
+        .name = graph->tensors[graph->inputs[index]].name,
+        .dtype = TF2_DTYPE_F32,
         .shape = session->plan->tensors[session->plan->inputs[index]].shape};
     return TF2_OK;
 }
@@ -151,7 +152,8 @@ tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_t
     if (!session || !info || index >= session->plan->graph->n_outputs)
         return TF2_ERR_INVALID_ARGUMENT;
     *info = (struct tf2_tensor_info){
-        .name = session->plan->graph->outputs[index].name, .dtype = TF2_DTYPE_F32,
+        .name = session->plan->graph->outputs[index].name,
+        .dtype = TF2_DTYPE_F32,
         .shape = session->plan->tensors[session->plan->outputs[index]].shape};
     return TF2_OK;
 }
@@ -183,21 +185,26 @@ void tf2_session_stats(const struct tf2_session *session, struct tf2_session_sta
         return;
     const struct tf2__plan *plan = session->plan;
     *stats = (struct tf2_session_stats){
-        .n_runs = session->n_runs, .macs = plan->macs, .weights_bytes = plan->weights_bytes,
+        .n_runs = session->n_runs,
+        .macs = plan->macs,
+        .weights_bytes = plan->weights_bytes,
         .arena_bytes = (size_t)plan->arena_elements * sizeof(float),
-        .live_bytes = (size_t)plan->live_elements * sizeof(float), .n_steps = plan->n_steps};
+        .live_bytes = (size_t)plan->live_elements * sizeof(float),
+        .n_steps = plan->n_steps};
 }
 
-enum tf2_status
-tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)
+enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)
 {
     static const char *const kinds[] = {"", "copy", "fill"};
     if (!session || !info || index >= session->plan->n_steps)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__step *step = &session->plan->steps[index];
     *info = (struct tf2_step_info){
-        .name = step->name, .op = step->node ? step->node->op->name : kinds[step->kind],
-        .kernel = step->kernel ? step->kernel : "", .macs = step->macs,
-        .total_ns = session->step_ns ? session->step_ns[index] : 0, .n_runs = session->n_runs};
+        .name = step->name,
+        .op = step->node ? step->node->op->name : kinds[step->kind],
+        .kernel = step->kernel ? step->kernel : "",
+        .macs = step->macs,
+        .total_ns = session->step_ns ? session->step_ns[index] : 0,
+        .n_runs = session->n_runs};
     return TF2_OK;
 }

@@ -25,7 +25,9 @@ enum tf2_status
 tf2__cl_launch_begin(struct tf2__cl_build *build, enum tf2__cl_family family, const char *kernel)
 {
     struct tf2__executable *exe = build->executable;
-    if (!grow(&exe->arena, (void **)&exe->launches, exe->n_launches, &exe->cap_launches, sizeof(*exe->launches)))
+    if (!grow(
+            &exe->arena, (void **)&exe->launches, exe->n_launches, &exe->cap_launches,
+            sizeof(*exe->launches)))
         return tf2__fail_memory(build->error, sizeof(*exe->launches), "a launch");
     build->launch = &exe->launches[exe->n_launches++];
     memset(build->launch, 0, sizeof(*build->launch));
@@ -89,8 +91,7 @@ void tf2__cl_launch_size(struct tf2__cl_build *build, int64_t size0, int64_t siz
     build->launch->global[1] = (size_t)size1;
 }
 
-enum tf2_status
-tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data)
+enum tf2_status tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data)
 {
     struct tf2__executable *exe = build->executable;
     cl_int code;
@@ -99,10 +100,11 @@ tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, voi
     /* Slack, as in the arena: kernels may read a vector beyond the end. */
     size_t size = ((size_t)n + build->plan->policy.slack) * sizeof(float);
     struct tf2__cl_memory *memory = &exe->buffers[exe->n_buffers];
-    TF2__TRY(
-        tf2__cl_memory_create(build->device, CL_MEM_READ_ONLY, size, "a buffer of weights", memory, build->error));
+    TF2__TRY(tf2__cl_memory_create(
+        build->device, CL_MEM_READ_ONLY, size, "a buffer of weights", memory, build->error));
     *buffer = exe->n_buffers++;
-    *data = clEnqueueMapBuffer(build->queue, memory->mem, CL_TRUE, CL_MAP_WRITE, 0, size, 0, NULL, NULL, &code);
+    *data =
+        clEnqueueMapBuffer(build->queue, memory->mem, CL_TRUE, CL_MAP_WRITE, 0, size, 0, NULL, NULL, &code);
     if (!*data)
         return tf2__cl_fail(build->error, code, "clEnqueueMapBuffer (weights)");
     exe->plan->weights_bytes += size;

@@ -2,9 +2,10 @@
 /*
  * cache.c: compiled programs on disk, so that only the first start on a machine compiles.
  *
- * One file per program: cache_dir/<hash>.clbin, the hash (XXH3, 128 bits) over source, options, device and driver. The
- * file opens with a header that repeats the hash and sums the contents, so that a torn or foreign file is ignored. Files
- * are written under another name and renamed: readers in other processes see whole files only.
+ * One file per program: cache_dir/<hash>.clbin, the hash (XXH3, 128 bits) over source, options, device and
+ * driver. The file opens with a header that repeats the hash and sums the contents, so that a torn or foreign
+ * file is ignored. Files are written under another name and renamed: readers in other processes see whole
+ * files only.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "runtime/cl/internal.h"
@@ -101,8 +102,8 @@ static bool write_file(const char *path, const struct header *header, const unsi
 }
 
 void tf2__cl_cache_store(
-    const struct tf2__cl_device *device, const char *const *sources, size_t n_sources, const unsigned char *data,
-    size_t size_bytes)
+    const struct tf2__cl_device *device, const char *const *sources, size_t n_sources,
+    const unsigned char *data, size_t size_bytes)
 {
     char path[4200], temporary[4300];
     if (!device->cache_dir)
@@ -112,14 +113,16 @@ void tf2__cl_cache_store(
         return;
     make_dirs(device->cache_dir);
     struct header header = {
-        .key = {hash.low64, hash.high64}, .size_bytes = size_bytes, .checksum = XXH3_64bits(data, size_bytes)};
+        .key = {hash.low64, hash.high64},
+        .size_bytes = size_bytes,
+        .checksum = XXH3_64bits(data, size_bytes)};
     memcpy(header.magic, magic, sizeof(magic));
     /* Unique among processes and devices. */
     snprintf(temporary, sizeof(temporary), "%s.%ld.%p", path, (long)getpid(), (const void *)device);
     if (!write_file(temporary, &header, data) || rename(temporary, path) != 0) {
         tf2__log(
-            &device->base.env, TF2_LOG_WARNING, "%s: cannot be written (%s): kernels will be compiled again", path,
-            strerror(errno));
+            &device->base.env, TF2_LOG_WARNING, "%s: cannot be written (%s): kernels will be compiled again",
+            path, strerror(errno));
         unlink(temporary);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * collapse.c: strided walks with as few dimensions as possible, so that kernels see long inner loops: a dense tensor
- * becomes one dimension, a channels-last map with a halo becomes images x rows x (columns * channels).
+ * collapse.c: strided walks with as few dimensions as possible, so that kernels see long inner loops: a dense
+ * tensor becomes one dimension, a channels-last map with a halo becomes images x rows x (columns * channels).
  */
 #include "runtime/cl/internal.h"
 

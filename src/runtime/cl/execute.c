@@ -46,8 +46,8 @@ static void close_state(struct tf2__device *device, struct tf2__run_state *state
     tf2__free(&device->env, state);
 }
 
-static cl_int set_arg(
-    const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, const struct tf2__cl_arg *arg)
+static cl_int
+set_arg(const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, const struct tf2__cl_arg *arg)
 {
     switch (arg->kind) {
     case TF2__CL_ARG_ARENA:
@@ -81,7 +81,8 @@ static enum tf2_status make_kernel(
     return TF2_OK;
 }
 
-static cl_int enqueue(const struct tf2__run_state *state, cl_kernel kernel, const struct tf2__cl_launch *launch)
+static cl_int
+enqueue(const struct tf2__run_state *state, cl_kernel kernel, const struct tf2__cl_launch *launch)
 {
     static const size_t local[2] = {1, 1};
     return clEnqueueNDRangeKernel(state->queue, kernel, 2, NULL, launch->global, local, 0, NULL, NULL);
@@ -90,8 +91,8 @@ static cl_int enqueue(const struct tf2__run_state *state, cl_kernel kernel, cons
 static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_bytes, struct tf2_error *error)
 {
     static const cl_float zero = 0.0f;
-    cl_int code =
-        clEnqueueFillBuffer(state->queue, state->arena.mem, &zero, sizeof(zero), 0, size_bytes, 0, NULL, NULL);
+    cl_int code = clEnqueueFillBuffer(
+        state->queue, state->arena.mem, &zero, sizeof(zero), 0, size_bytes, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "clEnqueueFillBuffer");
 }
 
@@ -112,8 +113,8 @@ static enum tf2_status run_init(struct tf2__run_state *state, struct tf2_error *
     return TF2_OK;
 }
 
-static enum tf2_status run_steps(
-    struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
+static enum tf2_status
+run_steps(struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
 {
     const struct tf2__executable *exe = state->exe;
     for (uint32_t step = first; step < last; step++) {
@@ -122,7 +123,8 @@ static enum tf2_status run_steps(
             cl_int code = enqueue(state, state->kernels[i], &exe->launches[i]);
             if (code != CL_SUCCESS)
                 return tf2__fail_prefix(
-                    error, tf2__cl_fail(error, code, exe->launches[i].kernel), "%s", exe->plan->steps[step].name);
+                    error, tf2__cl_fail(error, code, exe->launches[i].kernel), "%s",
+                    exe->plan->steps[step].name);
         }
         if (ns) {
             clFinish(state->queue);

@@ -33,9 +33,9 @@ struct tf2__cl_device {
     cl_device_id id;
     cl_context context;
     int vector_width;
-    bool is_pocl_cpu; /* the cores of this machine, through clang: host memory is the device's memory */
-    char *cache_dir; /* NULL: no cache */
-    char *key;       /* what a compiled program depends on besides its source */
+    bool is_pocl_cpu;     /* the cores of this machine, through clang: host memory is the device's memory */
+    char *cache_dir;      /* NULL: no cache */
+    char *key;            /* what a compiled program depends on besides its source */
     pthread_mutex_t lock; /* guards programs */
     cl_program programs[TF2__CL_N_FAMILIES];
     char strings[4][256]; /* id, name, vendor, driver */
@@ -53,8 +53,8 @@ bool tf2__cl_cache_load(
     size_t *size_bytes);
 /* Failing to write is not an error: the next start builds again. */
 void tf2__cl_cache_store(
-    const struct tf2__cl_device *device, const char *const *sources, size_t n_sources, const unsigned char *data,
-    size_t size_bytes);
+    const struct tf2__cl_device *device, const char *const *sources, size_t n_sources,
+    const unsigned char *data, size_t size_bytes);
 /* The family's program, built when it is first asked for. */
 enum tf2_status tf2__cl_program_get(
     struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *program, struct tf2_error *error);
@@ -120,7 +120,7 @@ struct tf2__executable {
     uint32_t *first_launch; /* per step, and one behind */
     struct tf2__cl_memory *buffers;
     uint32_t n_buffers, cap_buffers;
-    uint32_t *constant; /* per plan tensor: its dense upload + 1, 0 for none yet */
+    uint32_t *constant;          /* per plan tensor: its dense upload + 1, 0 for none yet */
     struct tf2__cl_launch *init; /* halo fills that are done once per session */
     uint32_t n_init;
 };
@@ -149,8 +149,7 @@ void tf2__cl_launch_size(struct tf2__cl_build *build, int64_t size0, int64_t siz
 
 /* A new read-only buffer of n 4-byte elements, mapped for writing; unmap before the executable is done. The memory
  * is not zeroed. */
-enum tf2_status
-tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data);
+enum tf2_status tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data);
 enum tf2_status tf2__cl_buffer_unmap(struct tf2__cl_build *build, uint32_t buffer, void *data);
 /* The same with the contents given. */
 enum tf2_status
@@ -161,8 +160,8 @@ tf2__cl_buffer_from(struct tf2__cl_build *build, const void *data, int64_t n, ui
 #define TF2__CL_MAX_OPERANDS 4
 
 /*
- * Dimensions of an element-wise walk, outermost first, in the memory order of operand 0: extents of 1 dropped,
- * neighbours merged where all operands allow. At least one dimension.
+ * Dimensions of an element-wise walk, outermost first, in the memory order of operand 0: extents of 1
+ * dropped, neighbours merged where all operands allow. At least one dimension.
  */
 struct tf2__cl_walk {
     uint32_t n_dims;
@@ -196,15 +195,14 @@ struct tf2__cl_row {
     enum tf2_status (*make)(struct tf2__cl_build *build, const struct tf2__step *step);
 };
 
-extern const struct tf2__cl_row tf2__cl_row_winograd, tf2__cl_row_conv, tf2__cl_row_depthwise, tf2__cl_row_gemm, tf2__cl_row_pool,
-    tf2__cl_row_activation, tf2__cl_row_prelu, tf2__cl_row_batch_norm, tf2__cl_row_scale, tf2__cl_row_eltwise,
-    tf2__cl_row_slice, tf2__cl_row_transpose, tf2__cl_row_softmax, tf2__cl_row_lrn, tf2__cl_row_resize,
-    tf2__cl_row_pad;
+extern const struct tf2__cl_row tf2__cl_row_winograd, tf2__cl_row_conv, tf2__cl_row_depthwise,
+    tf2__cl_row_gemm, tf2__cl_row_pool, tf2__cl_row_activation, tf2__cl_row_prelu, tf2__cl_row_batch_norm,
+    tf2__cl_row_scale, tf2__cl_row_eltwise, tf2__cl_row_slice, tf2__cl_row_transpose, tf2__cl_row_softmax,
+    tf2__cl_row_lrn, tf2__cl_row_resize, tf2__cl_row_pad;
 
 /* The row for a NODE step; choose() has found one for every step. */
 const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step);
-enum tf2_status
-tf2__cl_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error);
+enum tf2_status tf2__cl_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error);
 
 /* step_map.c: COPY and FILL steps, and a strided copy for other rows. */
 enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2__step *step);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: device buffers. Streaming weights through a CPU's caches is a few per cent faster from huge pages, and first
- * touching them much faster: there large buffers are allocated here, aligned to 2 MiB, and handed to OpenCL, which
- * uses them in place.
+ * memory.c: device buffers. Streaming weights through a CPU's caches is a few per cent faster from huge
+ * pages, and first touching them much faster: there large buffers are allocated here, aligned to 2 MiB, and
+ * handed to OpenCL, which uses them in place.
  */
 #define _DEFAULT_SOURCE
 #include "runtime/cl/internal.h"

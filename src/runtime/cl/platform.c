@@ -2,10 +2,11 @@
 /*
  * platform.c: finding OpenCL devices through the ICD loader.
  *
- * PoCL makes the CPU's cores into devices as POCL_DEVICES says, and reads it when its devices are first asked for.
- * Its single-threaded device ("basic", "cpu-minimal" since PoCL 4) runs a command inside the enqueue call, without a
- * thread switch: one per core, driven by one thread each, is the fastest way to use all cores. So unless the user
- * says otherwise the variable is set here, after the platform told its version and before it is asked for devices.
+ * PoCL makes the CPU's cores into devices as POCL_DEVICES says, and reads it when its devices are first asked
+ * for. Its single-threaded device ("basic", "cpu-minimal" since PoCL 4) runs a command inside the enqueue
+ * call, without a thread switch: one per core, driven by one thread each, is the fastest way to use all
+ * cores. So unless the user says otherwise the variable is set here, after the platform told its version and
+ * before it is asked for devices.
  */
 #define _GNU_SOURCE
 #include "runtime/cl/internal.h"
@@ -16,7 +17,7 @@
 
 #include "common/environment.h"
 
-#define MAX_PLATFORMS 16
+#define MAX_PLATFORMS  16
 #define MAX_CL_DEVICES 64
 
 struct tf2__cl_platforms {
@@ -69,8 +70,8 @@ enum tf2_status tf2__cl_fail(struct tf2_error *error, cl_int code, const char *w
     bool memory = code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY ||
                   code == CL_INVALID_BUFFER_SIZE;
     return tf2__fail(
-        error, memory ? TF2_ERR_NO_MEMORY : TF2_ERR_DEVICE, "%s failed: OpenCL error %d (%s)", what, (int)code,
-        tf2__cl_error_name(code));
+        error, memory ? TF2_ERR_NO_MEMORY : TF2_ERR_DEVICE, "%s failed: OpenCL error %d (%s)", what,
+        (int)code, tf2__cl_error_name(code));
 }
 
 /* The number of cores that this process may use. */
@@ -100,7 +101,8 @@ static void configure_pocl(const struct tf2_env *env, int major)
         return;
     for (int n = count_cores(); n > 0; n--)
         used += (size_t)snprintf(
-            value + used, sizeof(value) - used, "%s%s", used ? " " : "", major >= 4 ? "cpu-minimal" : "basic");
+            value + used, sizeof(value) - used, "%s%s", used ? " " : "",
+            major >= 4 ? "cpu-minimal" : "basic");
     tf2__environment_set_pocl_devices(value);
     tf2__log(env, TF2_LOG_INFO, "POCL_DEVICES set to \"%s\"", value);
 }
@@ -111,9 +113,10 @@ static void add_devices(struct tf2__cl_platforms *platforms, cl_platform_id plat
     int major = pocl_major(platform);
     if (major)
         configure_pocl(&platforms->env, major);
-    cl_int code = room ? clGetDeviceIDs(
-                             platform, CL_DEVICE_TYPE_ALL, room, platforms->devices + platforms->n_devices, &n) :
-                         CL_SUCCESS;
+    cl_int code = room
+                      ? clGetDeviceIDs(
+                            platform, CL_DEVICE_TYPE_ALL, room, platforms->devices + platforms->n_devices, &n)
+                      : CL_SUCCESS;
     if (code != CL_SUCCESS && code != CL_DEVICE_NOT_FOUND)
         tf2__log(
             &platforms->env, TF2_LOG_WARNING, "an OpenCL platform does not list its devices: %s",
@@ -122,8 +125,8 @@ static void add_devices(struct tf2__cl_platforms *platforms, cl_platform_id plat
         platforms->n_devices += TF2__MIN(n, room);
 }
 
-enum tf2_status tf2__cl_platforms_open(
-    const struct tf2_env *env, struct tf2__cl_platforms **out, struct tf2_error *error)
+enum tf2_status
+tf2__cl_platforms_open(const struct tf2_env *env, struct tf2__cl_platforms **out, struct tf2_error *error)
 {
     cl_platform_id ids[MAX_PLATFORMS];
     cl_uint n = 0;
@@ -142,8 +145,9 @@ enum tf2_status tf2__cl_platforms_open(
         tf2__free(env, platforms);
         return tf2__fail(
             error, TF2_ERR_NO_DEVICE,
-            "no OpenCL device found on %u platform%s (POCL_DEVICES=\"%s\"); device 'host' works without OpenCL", n,
-            n == 1 ? "" : "s", tf2__environment_pocl_devices());
+            "no OpenCL device found on %u platform%s (POCL_DEVICES=\"%s\"); device 'host' works without "
+            "OpenCL",
+            n, n == 1 ? "" : "s", tf2__environment_pocl_devices());
     }
     *out = platforms;
     return TF2_OK;
@@ -212,9 +216,14 @@ static void describe(struct tf2__cl_device *device, size_t index)
     read_string(device->id, CL_DRIVER_VERSION, driver, sizeof(driver));
     snprintf(device->strings[3], sizeof(device->strings[3]), "%s, driver %s", version, driver);
     device->base.info = (struct tf2_device_info){
-        .id = device->strings[0], .name = device->strings[1], .vendor = device->strings[2],
-        .driver = device->strings[3], .type = type_name(device->id), .vector_width = (uint32_t)device->vector_width,
-        .compute_units = units, .memory_bytes = memory};
+        .id = device->strings[0],
+        .name = device->strings[1],
+        .vendor = device->strings[2],
+        .driver = device->strings[3],
+        .type = type_name(device->id),
+        .vector_width = (uint32_t)device->vector_width,
+        .compute_units = units,
+        .memory_bytes = memory};
 }
 
 /* Everything a compiled program depends on besides its source. */
@@ -228,7 +237,8 @@ static char *make_key(const struct tf2__cl_device *device)
 }
 
 enum tf2_status tf2__cl_device_open(
-    const struct tf2__cl_platforms *platforms, size_t index, struct tf2__device **out, struct tf2_error *error)
+    const struct tf2__cl_platforms *platforms, size_t index, struct tf2__device **out,
+    struct tf2_error *error)
 {
     cl_int code;
     struct tf2__cl_device *device = tf2__calloc(&platforms->env, 1, sizeof(*device));
@@ -240,7 +250,9 @@ enum tf2_status tf2__cl_device_open(
     device->vector_width = choose_vector_width(device->id);
     device->is_pocl_cpu = is_pocl_cpu(device->id);
     device->base.policy = (struct tf2__layout_policy){
-        .channels_last = true, .halo = true, .lanes = (uint32_t)device->vector_width,
+        .channels_last = true,
+        .halo = true,
+        .lanes = (uint32_t)device->vector_width,
         .slack = (uint32_t)device->vector_width * 4};
     if (pthread_mutex_init(&device->lock, NULL) != 0) {
         tf2__free(&platforms->env, device);
@@ -253,8 +265,8 @@ enum tf2_status tf2__cl_device_open(
     device->key = make_key(device);
     device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
     if (!device->key || !device->context) {
-        enum tf2_status status = device->key ? tf2__cl_fail(error, code, "clCreateContext") :
-                                               tf2__fail_memory(error, 1024, "a device");
+        enum tf2_status status = device->key ? tf2__cl_fail(error, code, "clCreateContext")
+                                             : tf2__fail_memory(error, 1024, "a device");
         tf2__cl_device_ops.destroy(&device->base);
         return status;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program.c: one OpenCL program per family of kernels, built when a plan first needs it: from the cache, else from
- * source. conv.cl and winograd.cl are repeated
+ * program.c: one OpenCL program per family of kernels, built when a plan first needs it: from the cache, else
+ * from source. conv.cl and winograd.cl are repeated
  * once per variant inside their programs.
  */
 #include "runtime/cl/internal.h"
@@ -13,8 +13,8 @@
 #define MAX_SOURCES 32
 
 /* Tile shapes by how many vector registers the device's instruction set has: 32 of 16 lanes, 16 of 8 (AVX2) or of 4. */
-static const struct tf2__cl_tile tiles_16[] = {
-    {6, 4, 0.92f}, {7, 3, 0.90f}, {7, 2, 0.88f}, {14, 1, 0.65f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
+static const struct tf2__cl_tile tiles_16[] = {{6, 4, 0.92f},  {7, 3, 0.90f}, {7, 2, 0.88f},
+                                               {14, 1, 0.65f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
 static const struct tf2__cl_tile tiles_8[] = {
     {6, 2, 0.90f}, {4, 3, 0.90f}, {8, 1, 0.70f}, {1, 4, 0.30f}, {3, 4, 0.80f}};
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
@@ -35,15 +35,16 @@ const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 }
 
 static const char *const family_source[TF2__CL_N_FAMILIES] = {
-    [TF2__CL_CONV] = tf2__kernel_conv,     [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
-    [TF2__CL_MAP] = tf2__kernel_map,       [TF2__CL_NORM] = tf2__kernel_norm,
-    [TF2__CL_POOL] = tf2__kernel_pool,     [TF2__CL_RESAMPLE] = tf2__kernel_resample,
+    [TF2__CL_CONV] = tf2__kernel_conv,         [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_MAP] = tf2__kernel_map,           [TF2__CL_NORM] = tf2__kernel_norm,
+    [TF2__CL_POOL] = tf2__kernel_pool,         [TF2__CL_RESAMPLE] = tf2__kernel_resample,
     [TF2__CL_WINOGRAD] = tf2__kernel_winograd,
 };
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
-    [TF2__CL_CONV] = "conv.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl", [TF2__CL_MAP] = "map.cl",
-    [TF2__CL_NORM] = "norm.cl", [TF2__CL_POOL] = "pool.cl",           [TF2__CL_RESAMPLE] = "resample.cl",
+    [TF2__CL_CONV] = "conv.cl",         [TF2__CL_DEPTHWISE] = "depthwise.cl",
+    [TF2__CL_MAP] = "map.cl",           [TF2__CL_NORM] = "norm.cl",
+    [TF2__CL_POOL] = "pool.cl",         [TF2__CL_RESAMPLE] = "resample.cl",
     [TF2__CL_WINOGRAD] = "winograd.cl",
 };
 
@@ -77,8 +78,8 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
     }
 }
 
-static enum tf2_status
-build_failed(const struct tf2__cl_device *device, cl_program program, const char *name, struct tf2_error *error)
+static enum tf2_status build_failed(
+    const struct tf2__cl_device *device, cl_program program, const char *name, struct tf2_error *error)
 {
     char log[1200] = "";
     size_t size = 0;
@@ -133,11 +134,14 @@ static enum tf2_status build_program(
     char options[96];
     cl_int code;
     collect(device, family, &s);
-    snprintf(options, sizeof(options), "-w -DVW=%d%s", device->vector_width, device->is_pocl_cpu ? " -DTF2_CPU" : "");
+    snprintf(
+        options, sizeof(options), "-w -DVW=%d%s", device->vector_width,
+        device->is_pocl_cpu ? " -DTF2_CPU" : "");
     *out = load_cached(device, &s, options);
     if (*out)
         return TF2_OK;
-    tf2__log(&device->base.env, TF2_LOG_INFO, "compiling %s for %s", family_name[family], device->base.info.id);
+    tf2__log(
+        &device->base.env, TF2_LOG_INFO, "compiling %s for %s", family_name[family], device->base.info.id);
     cl_program program =
         clCreateProgramWithSource(device->context, (cl_uint)s.n, (const char **)s.text, NULL, &code);
     if (!program)

@@ -5,10 +5,10 @@
 #include "runtime/cl/internal.h"
 
 static const struct tf2__cl_row *const rows[] = {
-    &tf2__cl_row_depthwise, &tf2__cl_row_winograd, &tf2__cl_row_conv,  &tf2__cl_row_gemm,    &tf2__cl_row_pool,
-    &tf2__cl_row_activation, &tf2__cl_row_prelu, &tf2__cl_row_batch_norm, &tf2__cl_row_scale,
-    &tf2__cl_row_eltwise,   &tf2__cl_row_slice, &tf2__cl_row_transpose, &tf2__cl_row_softmax,
-    &tf2__cl_row_lrn,       &tf2__cl_row_resize, &tf2__cl_row_pad,
+    &tf2__cl_row_depthwise, &tf2__cl_row_winograd,   &tf2__cl_row_conv,   &tf2__cl_row_gemm,
+    &tf2__cl_row_pool,      &tf2__cl_row_activation, &tf2__cl_row_prelu,  &tf2__cl_row_batch_norm,
+    &tf2__cl_row_scale,     &tf2__cl_row_eltwise,    &tf2__cl_row_slice,  &tf2__cl_row_transpose,
+    &tf2__cl_row_softmax,   &tf2__cl_row_lrn,        &tf2__cl_row_resize, &tf2__cl_row_pad,
 };
 
 const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step)
@@ -20,8 +20,7 @@ const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const s
     return NULL;
 }
 
-enum tf2_status
-tf2__cl_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error)
+enum tf2_status tf2__cl_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         struct tf2__step *step = &plan->steps[i];

@@ -2,9 +2,10 @@
 /*
  * step_conv.c: convolutions and inner products as offset tables (conv.cl, depthwise.cl).
  *
- * Tap table: element offsets relative to a pixel's base, in the order kernel positions, then channels (ascending
- * addresses in a channels-last map). Pixel table: input base, output offset, residual offset of every output pixel.
- * Weights: [block][tap][R * VW], zero beyond the last channel, so every block costs the same.
+ * Tap table: element offsets relative to a pixel's base, in the order kernel positions, then channels
+ * (ascending addresses in a channels-last map). Pixel table: input base, output offset, residual offset of
+ * every output pixel. Weights: [block][tap][R * VW], zero beyond the last channel, so every block costs the
+ * same.
  */
 #include "runtime/cl/internal.h"
 
@@ -26,8 +27,7 @@ static uint32_t input_or_none(const struct tf2__step *step, uint32_t k)
     return k < step->n_in ? step->in[k] : TF2_NO_TENSOR;
 }
 
-void tf2__cl_conv_describe(
-    const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_conv *p)
+void tf2__cl_conv_describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_conv *p)
 {
     const struct tf2_conv_attr *attr = step->node->attr;
     const struct tf2_shape *weights = &plan->tensors[step->in[1]].shape;
@@ -71,7 +71,8 @@ static void fill_pixels(const struct tf2__cl_conv *p, cl_int *table)
             for (int64_t h = 0; h < p->y.dim[1]; h++) {
                 for (int64_t w = 0; w < p->y.dim[2]; w++) {
                     *in++ = (cl_int)map_offset(
-                        &p->x, n, d * p->window[0].stride - p->window[0].pad_begin, h * p->window[1].stride - p->window[1].pad_begin,
+                        &p->x, n, d * p->window[0].stride - p->window[0].pad_begin,
+                        h * p->window[1].stride - p->window[1].pad_begin,
                         w * p->window[2].stride - p->window[2].pad_begin);
                     *out++ = (cl_int)map_offset(&p->y, n, d, h, w);
                     *add++ = (cl_int)(p->has_add ? map_offset(&p->add, n, d, h, w) : 0);
@@ -86,7 +87,9 @@ static void fill_taps(const struct tf2__cl_conv *p, cl_int *taps)
     for (int64_t d = 0; d < p->window[0].kernel; d++) {
         for (int64_t h = 0; h < p->window[1].kernel; h++) {
             for (int64_t w = 0; w < p->window[2].kernel; w++) {
-                int64_t at = map_offset(&p->x, 0, d * p->window[0].dilation, h * p->window[1].dilation, w * p->window[2].dilation);
+                int64_t at = map_offset(
+                    &p->x, 0, d * p->window[0].dilation, h * p->window[1].dilation,
+                    w * p->window[2].dilation);
                 for (int64_t c = 0; c < p->in_per_group; c++)
                     *taps++ = (cl_int)(at + c * p->x.stride_c);
             }
@@ -94,8 +97,8 @@ static void fill_taps(const struct tf2__cl_conv *p, cl_int *taps)
     }
 }
 
-static enum tf2_status make_tables(
-    struct tf2__cl_build *build, const struct tf2__cl_conv *p, uint32_t *taps, uint32_t *pixels)
+static enum tf2_status
+make_tables(struct tf2__cl_build *build, const struct tf2__cl_conv *p, uint32_t *taps, uint32_t *pixels)
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, p->n_taps, taps, &data));
@@ -108,7 +111,8 @@ static enum tf2_status make_tables(
 
 /* weights [O, I, taps per channel]: one block row of `lanes` output channels from `channel` on. */
 static void pack_block(
-    const struct tf2__cl_conv *p, const float *weights, int64_t channel, int64_t n_valid, int64_t lanes, float *packed)
+    const struct tf2__cl_conv *p, const float *weights, int64_t channel, int64_t n_valid, int64_t lanes,
+    float *packed)
 {
     int64_t n_positions = p->n_taps / p->in_per_group;
     for (int64_t j = 0; j < n_positions; j++) {
@@ -121,8 +125,8 @@ static void pack_block(
 }
 
 static enum tf2_status pack_weights(
-    struct tf2__cl_build *build, const struct tf2__cl_conv *p, const float *weights, const float *bias, int64_t lanes,
-    uint32_t *weights_buffer, uint32_t *bias_buffer)
+    struct tf2__cl_build *build, const struct tf2__cl_conv *p, const float *weights, const float *bias,
+    int64_t lanes, uint32_t *weights_buffer, uint32_t *bias_buffer)
 {
     int64_t blocks = tf2__ceil_div(p->out_per_group, lanes);
     void *packed, *packed_bias;
@@ -170,16 +174,16 @@ void tf2__cl_arg_activation(
 }
 
 /* What the kernel itself does not do. */
-enum tf2_status tf2__cl_conv_finish(
-    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
+enum tf2_status
+tf2__cl_conv_finish(struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
 {
     if (!p->has_add || fuses_add(p))
         return TF2_OK;
     return tf2__cl_make_add(build, step->out, step->in[3], &step->node->activation);
 }
 
-enum tf2_status tf2__cl_arg_residual(
-    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
+enum tf2_status
+tf2__cl_arg_residual(struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
 {
     if (fuses_add(p))
         return tf2__cl_arg_tensor(build, step->in[3]);
@@ -191,8 +195,8 @@ enum tf2_status tf2__cl_arg_residual(
 /* --- conv.cl --- */
 
 /*
- * The tile with the least padded work, weighed by what each reaches. Work beyond the last channel and the last pixel
- * is computed and thrown away.
+ * The tile with the least padded work, weighed by what each reaches. Work beyond the last channel and the
+ * last pixel is computed and thrown away.
  */
 struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group)
 {
@@ -204,7 +208,8 @@ struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int6
         if (tiles[i].pixels > n_pixels)
             continue;
         int64_t lanes = (int64_t)tiles[i].vectors * vector_width;
-        double work = (double)(tf2__round_up(n_pixels, tiles[i].pixels) * tf2__round_up(out_per_group, lanes));
+        double work =
+            (double)(tf2__round_up(n_pixels, tiles[i].pixels) * tf2__round_up(out_per_group, lanes));
         if (best.pixels == 0 || work / tiles[i].efficiency < least) {
             best = tiles[i];
             least = work / tiles[i].efficiency;
@@ -219,8 +224,8 @@ int64_t tf2__cl_strip(const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_
 }
 
 static enum tf2_status choose_conv(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_conv *p,
-    struct tf2_error *error)
+    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    const struct tf2__cl_conv *p, struct tf2_error *error)
 {
     struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
     if (!choice)
@@ -233,7 +238,8 @@ static enum tf2_status choose_conv(
     return TF2_OK;
 }
 
-static enum tf2_status make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
+static enum tf2_status
+make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
 {
     const struct choice *choice = step->choice;
     const struct tf2__plan *plan = build->plan;
@@ -268,7 +274,8 @@ static enum tf2_status make_conv(struct tf2__cl_build *build, const struct tf2__
 }
 
 static enum tf2_status conv_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2_error *error)
 {
     struct tf2__cl_conv p;
     tf2__cl_conv_describe(plan, step, &p);
@@ -303,8 +310,8 @@ static void describe_gemm(
 }
 
 /* Offsets of all indices of dimensions first .. last-1, in logical order. */
-static void fill_offsets(
-    const struct tf2__plan_tensor *t, uint32_t first, uint32_t last, int64_t n, cl_int *offsets)
+static void
+fill_offsets(const struct tf2__plan_tensor *t, uint32_t first, uint32_t last, int64_t n, cl_int *offsets)
 {
     for (int64_t i = 0; i < n; i++) {
         int64_t rest = i, offset = 0;
@@ -317,7 +324,8 @@ static void fill_offsets(
 }
 
 static enum tf2_status gemm_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2_error *error)
 {
     struct tf2__cl_conv p;
     uint32_t axis;
@@ -377,7 +385,8 @@ static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step 
 {
     struct tf2__cl_conv p;
     tf2__cl_conv_describe(plan, step, &p);
-    return p.groups > 1 && p.in_per_group == 1 && p.out_per_group == 1 && p.x.stride_c == 1 && p.y.stride_c == 1;
+    return p.groups > 1 && p.in_per_group == 1 && p.out_per_group == 1 && p.x.stride_c == 1 &&
+           p.y.stride_c == 1;
 }
 
 static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)

@@ -67,7 +67,8 @@ broadcast_operand(const struct tf2__plan *plan, uint32_t tensor, const struct tf
 }
 
 /* A dense constant with one value per index of dimensions axis .. axis + n - 1. */
-static struct operand buffer_operand(uint32_t buffer, const struct tf2_shape *shape, uint32_t axis, uint32_t n)
+static struct operand
+buffer_operand(uint32_t buffer, const struct tf2_shape *shape, uint32_t axis, uint32_t n)
 {
     struct operand operand = {.place = PLACE_BUFFER, .id = buffer};
     int64_t stride = 1;
@@ -94,14 +95,14 @@ static enum tf2_status arg_operand(struct tf2__cl_build *build, const struct ope
 }
 
 /* Table of map.cl: outer extents, outer strides per operand, inner strides per operand. */
-static enum tf2_status
-make_table(struct tf2__cl_build *build, const struct tf2__cl_walk *walk, uint32_t n_operands, uint32_t *buffer)
+static enum tf2_status make_table(
+    struct tf2__cl_build *build, const struct tf2__cl_walk *walk, uint32_t n_operands, uint32_t *buffer)
 {
     cl_int t[TABLE_NUMBERS] = {0};
     if (walk->n_dims > OUTER_DIMS + 1)
         return tf2__fail(
-            build->error, TF2_ERR_UNSUPPORTED, "data in %u separate dimensions, at most %d supported", walk->n_dims,
-            OUTER_DIMS + 1);
+            build->error, TF2_ERR_UNSUPPORTED, "data in %u separate dimensions, at most %d supported",
+            walk->n_dims, OUTER_DIMS + 1);
     for (int d = 0; d < OUTER_DIMS; d++)
         t[d] = 1;
     for (uint32_t d = 0; d + 1 < walk->n_dims; d++) {
@@ -125,8 +126,8 @@ static int64_t outer_count(const struct tf2__cl_walk *walk)
 }
 
 /*
- * Lets a walk run over the padding of the output's pixels too, so that it has no tails: what is computed there
- * nobody reads, and what is read there (a neighbour, or slack behind a buffer) does no harm.
+ * Lets a walk run over the padding of the output's pixels too, so that it has no tails: what is computed
+ * there nobody reads, and what is read there (a neighbour, or slack behind a buffer) does no harm.
  */
 static struct tf2_shape padded_shape(const struct tf2__plan *plan, const struct map *m)
 {
@@ -172,8 +173,8 @@ static enum tf2_status make_map(struct tf2__cl_build *build, const struct map *m
     return TF2_OK;
 }
 
-enum tf2_status tf2__cl_make_activation(
-    struct tf2__cl_build *build, const struct tf2_activation *activation, uint32_t tensor)
+enum tf2_status
+tf2__cl_make_activation(struct tf2__cl_build *build, const struct tf2_activation *activation, uint32_t tensor)
 {
     struct map m = {.op = MAP_COPY, .shape = build->plan->tensors[tensor].shape, .n_operands = 2};
     m.y = m.a = tensor_operand(build->plan, tensor);
@@ -185,7 +186,11 @@ enum tf2_status tf2__cl_make_add(
     struct tf2__cl_build *build, uint32_t tensor, uint32_t other, const struct tf2_activation *activation)
 {
     struct map m = {
-        .op = MAP_SUM, .shape = build->plan->tensors[tensor].shape, .n_operands = 3, .p = 1, .q = 1,
+        .op = MAP_SUM,
+        .shape = build->plan->tensors[tensor].shape,
+        .n_operands = 3,
+        .p = 1,
+        .q = 1,
         .activation = *activation};
     m.y = m.a = tensor_operand(build->plan, tensor);
     m.b = tensor_operand(build->plan, other);
@@ -332,7 +337,8 @@ const struct tf2__cl_row tf2__cl_row_eltwise = {
 
 /* y = x over the same indices, whatever the orders. */
 static enum tf2_status copy_strided(
-    struct tf2__cl_build *build, const struct tf2_shape *shape, const struct operand *y, const struct operand *x)
+    struct tf2__cl_build *build, const struct tf2_shape *shape, const struct operand *y,
+    const struct operand *x)
 {
     struct map m = {.op = MAP_COPY, .shape = *shape, .y = *y, .a = *x, .n_operands = 2};
     return make_map(build, &m);

@@ -74,7 +74,8 @@ static enum tf2_status softmax_make(struct tf2__cl_build *build, const struct tf
     return tf2__cl_make_activation(build, &step->node->activation, step->out);
 }
 
-const struct tf2__cl_row tf2__cl_row_softmax = {.op = TF2_OP_SOFTMAX, .name = "softmax", .make = softmax_make};
+const struct tf2__cl_row tf2__cl_row_softmax = {
+    .op = TF2_OP_SOFTMAX, .name = "softmax", .make = softmax_make};
 
 static enum tf2_status make_across(struct tf2__cl_build *build, const struct tf2__step *step)
 {
@@ -85,10 +86,20 @@ static enum tf2_status make_across(struct tf2__cl_build *build, const struct tf2
     tf2__cl_map_of(build->plan, step->out, &y);
     /* Rows are n, d, h; the pixels of a row are along w. */
     const cl_int t[14] = {
-        1, (cl_int)x.n,        (cl_int)x.dim[0],    (cl_int)x.dim[1],
-        0, (cl_int)x.stride_n, (cl_int)x.stride[0], (cl_int)x.stride[1],
-        0, (cl_int)y.stride_n, (cl_int)y.stride[0], (cl_int)y.stride[1],
-        (cl_int)x.stride[2],   (cl_int)y.stride[2]};
+        1,
+        (cl_int)x.n,
+        (cl_int)x.dim[0],
+        (cl_int)x.dim[1],
+        0,
+        (cl_int)x.stride_n,
+        (cl_int)x.stride[0],
+        (cl_int)x.stride[1],
+        0,
+        (cl_int)y.stride_n,
+        (cl_int)y.stride[0],
+        (cl_int)y.stride[1],
+        (cl_int)x.stride[2],
+        (cl_int)y.stride[2]};
     TF2__TRY(tf2__cl_buffer_from(build, t, TF2__COUNT(t), &table));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_NORM, "lrn_channels"));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
@@ -113,10 +124,9 @@ static enum tf2_status make_within(struct tf2__cl_build *build, const struct tf2
     int64_t window = 1;
     tf2__cl_map_of(build->plan, step->in[0], &x);
     tf2__cl_map_of(build->plan, step->out, &y);
-    const cl_int t[12] = {
-        (cl_int)x.n,        (cl_int)x.dim[0],    (cl_int)x.dim[1],    (cl_int)x.dim[2],
-        (cl_int)x.stride_n, (cl_int)x.stride[0], (cl_int)x.stride[1], (cl_int)x.stride[2],
-        (cl_int)y.stride_n, (cl_int)y.stride[0], (cl_int)y.stride[1], (cl_int)y.stride[2]};
+    const cl_int t[12] = {(cl_int)x.n,        (cl_int)x.dim[0],    (cl_int)x.dim[1],    (cl_int)x.dim[2],
+                          (cl_int)x.stride_n, (cl_int)x.stride[0], (cl_int)x.stride[1], (cl_int)x.stride[2],
+                          (cl_int)y.stride_n, (cl_int)y.stride[0], (cl_int)y.stride[1], (cl_int)y.stride[2]};
     TF2__TRY(tf2__cl_buffer_from(build, t, TF2__COUNT(t), &table));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_NORM, "lrn_within"));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
@@ -139,8 +149,7 @@ static enum tf2_status make_within(struct tf2__cl_build *build, const struct tf2
 static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
     const struct tf2_lrn_attr *attr = step->node->attr;
-    TF2__TRY(
-        attr->region == TF2_LRN_ACROSS_CHANNELS ? make_across(build, step) : make_within(build, step));
+    TF2__TRY(attr->region == TF2_LRN_ACROSS_CHANNELS ? make_across(build, step) : make_within(build, step));
     if (step->node->activation.kind == TF2_ACTIVATION_NONE)
         return TF2_OK;
     return tf2__cl_make_activation(build, &step->node->activation, step->out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step_resample.c: resize and padding by tables of source positions (resample.cl). The positions come from the
- * operators' own functions, so that all devices agree.
+ * step_resample.c: resize and padding by tables of source positions (resample.cl). The positions come from
+ * the operators' own functions, so that all devices agree.
  */
 #include "runtime/cl/internal.h"
 

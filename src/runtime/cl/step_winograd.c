@@ -2,9 +2,9 @@
 /*
  * step_winograd.c: 3x3 convolutions of stride 1 by Winograd's minimal filtering (winograd.cl).
  *
- * The tiles of a map are cut into strips small enough that a strip's transformed input and products stay in the cache;
- * each strip is three launches on the same scratch: transform in, products (conv.cl with a group per point), transform
- * out. The last strip is shifted back, so that all have the same size.
+ * The tiles of a map are cut into strips small enough that a strip's transformed input and products stay in
+ * the cache; each strip is three launches on the same scratch: transform in, products (conv.cl with a group
+ * per point), transform out. The last strip is shifted back, so that all have the same size.
  */
 #include "runtime/cl/internal.h"
 
@@ -14,13 +14,13 @@
  * weights once more: where those are larger, so is a strip. */
 #define STRIP_ELEMENTS (256 * 1024)
 /* An odd number of cache lines between points, so that the stores of one tile do not fall on the same cache sets. */
-#define POINT_PADDING  16
+#define POINT_PADDING 16
 
 struct choice {
     int64_t tile;   /* T of winograd.cl */
     int64_t points; /* (T + 2)^2 */
     int64_t n_tiles, tiles_y, tiles_x;
-    int64_t strip, n_strips; /* tiles per strip */
+    int64_t strip, n_strips;           /* tiles per strip */
     int64_t in_channels, out_channels; /* padded to vectors */
     int64_t point_stride;
     struct tf2__cl_tile product;
@@ -36,14 +36,15 @@ static double stream_cost(double weights)
 }
 
 /*
- * Costs in multiply-accumulates at the speed of large layers, fitted to measurements of ResNet-50's and GoogLeNet's
- * layers: a transform costs about 5 per element; the products have short inner loops when there are few channels;
- * streaming weights costs about 20 per element.
+ * Costs in multiply-accumulates at the speed of large layers, fitted to measurements of ResNet-50's and
+ * GoogLeNet's layers: a transform costs about 5 per element; the products have short inner loops when there
+ * are few channels; streaming weights costs about 20 per element.
  */
 static double cost(const struct tf2__cl_conv *conv, int64_t tile)
 {
     int64_t n = tile + 2;
-    double tiles = (double)(conv->y.n * tf2__ceil_div(conv->y.dim[1], tile) * tf2__ceil_div(conv->y.dim[2], tile));
+    double tiles =
+        (double)(conv->y.n * tf2__ceil_div(conv->y.dim[1], tile) * tf2__ceil_div(conv->y.dim[2], tile));
     double points = (double)(n * n), in = (double)conv->x.c, out = (double)conv->y.c;
     double weights = points * in * out;
     double products = tiles * points * in * out * (1 + 24 / in);
@@ -79,7 +80,8 @@ static bool winograd_fits(const struct tf2__plan *plan, const struct tf2__step *
 }
 
 static enum tf2_status winograd_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2_error *error)
 {
     struct tf2__cl_conv conv;
     struct choice *c = tf2__arena_alloc(&plan->arena, 1, sizeof(*c));
@@ -94,13 +96,15 @@ static enum tf2_status winograd_choose(
     c->in_channels = tf2__round_up(conv.x.c, device->vector_width);
     c->out_channels = tf2__round_up(conv.y.c, device->vector_width);
     int64_t weights = c->points * c->in_channels * c->out_channels;
-    int64_t most = TF2__MAX(STRIP_ELEMENTS, weights + weights / 2) / (c->points * (c->in_channels + c->out_channels));
+    int64_t most =
+        TF2__MAX(STRIP_ELEMENTS, weights + weights / 2) / (c->points * (c->in_channels + c->out_channels));
     c->n_strips = tf2__ceil_div(c->n_tiles, TF2__MAX(most, TF2__MIN(c->n_tiles, 12)));
     c->strip = tf2__ceil_div(c->n_tiles, c->n_strips);
     c->point_stride = c->strip * c->in_channels + POINT_PADDING;
     c->product = tf2__cl_tile_choose(device->vector_width, c->strip, c->out_channels);
     snprintf(c->kernel, sizeof(c->kernel), "winograd_%d", (int)c->tile);
-    snprintf(c->product_kernel, sizeof(c->product_kernel), "conv_p%dr%d", c->product.pixels, c->product.vectors);
+    snprintf(
+        c->product_kernel, sizeof(c->product_kernel), "conv_p%dr%d", c->product.pixels, c->product.vectors);
     step->choice = c;
     step->kernel = c->kernel;
     step->scratch_elements = c->points * c->point_stride + c->strip * c->points * c->out_channels;
@@ -143,8 +147,8 @@ static void transform_weights(int64_t tile, const float *g, double *u)
 
 /* [point][block][input channel][lanes], as conv.cl reads groups. */
 static enum tf2_status pack(
-    struct tf2__cl_build *build, const struct choice *c, const struct tf2__cl_conv *conv, const float *weights,
-    int64_t lanes, uint32_t *buffer)
+    struct tf2__cl_build *build, const struct choice *c, const struct tf2__cl_conv *conv,
+    const float *weights, int64_t lanes, uint32_t *buffer)
 {
     int64_t blocks = tf2__ceil_div(c->out_channels, lanes);
     int64_t per_point = blocks * conv->x.c * lanes;
@@ -181,9 +185,11 @@ static enum tf2_status make_tiles(
                 *t++ = (cl_int)(image * conv->x.stride_n + (y - pad_y) * conv->x.stride[1] +
                                 (x - pad_x) * conv->x.stride[2]);
                 *t++ = (cl_int)(image * conv->y.stride_n + y * conv->y.stride[1] + x * conv->y.stride[2]);
-                *t++ = (cl_int)(image * conv->add.stride_n + y * conv->add.stride[1] + x * conv->add.stride[2]);
+                *t++ =
+                    (cl_int)(image * conv->add.stride_n + y * conv->add.stride[1] + x * conv->add.stride[2]);
                 *t++ = (cl_int)(TF2__MIN(in_rows - y, n) | TF2__MIN(in_columns - x, n) << 8);
-                *t++ = (cl_int)(TF2__MIN(conv->y.dim[1] - y, c->tile) | TF2__MIN(conv->y.dim[2] - x, c->tile) << 8);
+                *t++ =
+                    (cl_int)(TF2__MIN(conv->y.dim[1] - y, c->tile) | TF2__MIN(conv->y.dim[2] - x, c->tile) << 8);
             }
         }
     }
@@ -209,7 +215,8 @@ static enum tf2_status make_product_tables(
     return tf2__cl_buffer_unmap(build, *pixels, data);
 }
 
-static enum tf2_status zeros(struct tf2__cl_build *build, int64_t n, const float *values, int64_t n_values, uint32_t *buffer)
+static enum tf2_status
+zeros(struct tf2__cl_build *build, int64_t n, const float *values, int64_t n_values, uint32_t *buffer)
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, n, buffer, &data));
@@ -231,8 +238,8 @@ struct parts {
 
 static enum tf2_status transform_in(struct tf2__cl_build *build, const struct parts *p, int64_t first)
 {
-    TF2__TRY(tf2__cl_launch_begin(
-        build, TF2__CL_WINOGRAD, p->c->tile == 4 ? "winograd_in_4" : "winograd_in_2"));
+    TF2__TRY(
+        tf2__cl_launch_begin(build, TF2__CL_WINOGRAD, p->c->tile == 4 ? "winograd_in_4" : "winograd_in_2"));
     TF2__TRY(tf2__cl_arg_tensor(build, p->step->in[0]));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->v);
@@ -281,8 +288,8 @@ static enum tf2_status products(struct tf2__cl_build *build, const struct parts 
 static enum tf2_status transform_out(struct tf2__cl_build *build, const struct parts *p, int64_t first)
 {
     const struct tf2__cl_conv *conv = p->conv;
-    TF2__TRY(tf2__cl_launch_begin(
-        build, TF2__CL_WINOGRAD, p->c->tile == 4 ? "winograd_out_4" : "winograd_out_2"));
+    TF2__TRY(
+        tf2__cl_launch_begin(build, TF2__CL_WINOGRAD, p->c->tile == 4 ? "winograd_out_4" : "winograd_out_2"));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->m);
     TF2__TRY(tf2__cl_arg_tensor(build, p->step->out));
@@ -327,5 +334,8 @@ static enum tf2_status winograd_make(struct tf2__cl_build *build, const struct t
 }
 
 const struct tf2__cl_row tf2__cl_row_winograd = {
-    .op = TF2_OP_CONV, .name = "winograd", .fits = winograd_fits, .choose = winograd_choose,
+    .op = TF2_OP_CONV,
+    .name = "winograd",
+    .fits = winograd_fits,
+    .choose = winograd_choose,
     .make = winograd_make};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host.c: the reference device. Every step is the operator's own eval() on the plan's views; tensors are dense and
- * row-major. It defines what all other devices have to compute, and needs no OpenCL.
+ * host.c: the reference device. Every step is the operator's own eval() on the plan's views; tensors are
+ * dense and row-major. It defines what all other devices have to compute, and needs no OpenCL.
  */
 #include "runtime/device.h"
 
@@ -145,8 +145,8 @@ static void run_step(const struct tf2__run_state *state, const struct tf2__step 
     }
 }
 
-static enum tf2_status host_run(
-    struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
+static enum tf2_status
+host_run(struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
 {
     (void)error;
     for (uint32_t i = first; i < last; i++) {
@@ -170,8 +170,7 @@ static const struct tf2__device_ops host_ops = {
     .run = host_run,
 };
 
-enum tf2_status
-tf2__host_open(const struct tf2_env *env, struct tf2__device **out, struct tf2_error *error)
+enum tf2_status tf2__host_open(const struct tf2_env *env, struct tf2__device **out, struct tf2_error *error)
 {
     struct tf2__device *device = tf2__calloc(env, 1, sizeof(*device));
     if (!device)
@@ -179,8 +178,13 @@ tf2__host_open(const struct tf2_env *env, struct tf2__device **out, struct tf2_e
     device->ops = &host_ops;
     device->env = *env;
     device->info = (struct tf2_device_info){
-        .id = "host", .name = "reference (scalar C)", .vendor = "", .driver = "libtf2 " TF2_VERSION_STRING,
-        .type = "host", .vector_width = 1, .compute_units = 1};
+        .id = "host",
+        .name = "reference (scalar C)",
+        .vendor = "",
+        .driver = "libtf2 " TF2_VERSION_STRING,
+        .type = "host",
+        .vector_width = 1,
+        .compute_units = 1};
     *out = device;
     return TF2_OK;
 }

@@ -26,10 +26,10 @@ struct claim {
 
 struct layout {
     struct tf2__plan *plan;
-    struct need *need;     /* per tensor */
-    struct claim *claim;   /* per tensor */
-    uint32_t *producer;    /* per tensor: its step + 1, 0 for none */
-    bool *dropped;         /* per step */
+    struct need *need;   /* per tensor */
+    struct claim *claim; /* per tensor */
+    uint32_t *producer;  /* per tensor: its step + 1, 0 for none */
+    bool *dropped;       /* per step */
 };
 
 static bool raise_to(int64_t *value, int64_t other)
@@ -154,8 +154,8 @@ static void claim_inputs(struct layout *l)
 }
 
 /*
- * A part of a concat along a spatial axis cannot have a halo of its own. Needs that came to light through the claims
- * themselves give such claims up again.
+ * A part of a concat along a spatial axis cannot have a halo of its own. Needs that came to light through the
+ * claims themselves give such claims up again.
  */
 static bool give_up_claims(struct layout *l)
 {
@@ -261,7 +261,8 @@ static enum tf2_status lay_out(struct layout *l, uint32_t id, struct tf2_error *
 /* --- views --- */
 
 /* Vector kernels want neighbouring channels in neighbouring elements. */
-static bool channels_adjacent(const struct tf2__plan *plan, const struct tf2_shape *shape, const int64_t *stride)
+static bool
+channels_adjacent(const struct tf2__plan *plan, const struct tf2_shape *shape, const int64_t *stride)
 {
     if (!plan->policy.channels_last || shape->n_dims < 2)
         return true;
@@ -278,8 +279,8 @@ static bool halo_fits(const struct layout *l, uint32_t id, uint32_t of, const in
     if (root->shape.n_dims != l->plan->tensors[id].shape.n_dims)
         return false;
     for (uint32_t d = 2; d < root->shape.n_dims; d++) {
-        if (root->shape.dim[d] != l->plan->tensors[id].shape.dim[d] || root->stride[d] != stride[d] || need->begin[d] > root->halo_begin[d] ||
-            need->end[d] > root->halo_end[d])
+        if (root->shape.dim[d] != l->plan->tensors[id].shape.dim[d] || root->stride[d] != stride[d] ||
+            need->begin[d] > root->halo_begin[d] || need->end[d] > root->halo_end[d])
             return false;
     }
     return true;
@@ -310,8 +311,9 @@ static bool view_slice(struct layout *l, const struct tf2__step *step)
 }
 
 /*
- * Strides for `out` over the same elements as (in, in_stride) in the same logical order, if there are any: runs of
- * input dimensions that are dense among themselves are matched with runs of output dimensions of the same product.
+ * Strides for `out` over the same elements as (in, in_stride) in the same logical order, if there are any:
+ * runs of input dimensions that are dense among themselves are matched with runs of output dimensions of the
+ * same product.
  */
 static bool reshape_strides(
     const struct tf2_shape *in, const int64_t *in_stride, const struct tf2_shape *out, int64_t *out_stride)
@@ -330,7 +332,8 @@ static bool reshape_strides(
             else
                 return false;
         } while (i_count != o_count);
-        int64_t inner = 0, next = 0; /* stride of the run's innermost dimension; what the next outer one must be */
+        int64_t inner = 0,
+                next = 0; /* stride of the run's innermost dimension; what the next outer one must be */
         for (uint32_t d = i_end; d-- > i;) {
             if (in->dim[d] == 1)
                 continue;
@@ -373,8 +376,8 @@ static bool view_copy(struct layout *l, const struct tf2__step *step)
         memcpy(stride, in->stride, sizeof(stride));
     else if (!reshape_strides(&in->shape, in->stride, &out->shape, stride))
         return false;
-    if (out->dense ? !strides_are_dense(&out->shape, stride) :
-                     !channels_adjacent(l->plan, &out->shape, stride))
+    if (out->dense ? !strides_are_dense(&out->shape, stride)
+                   : !channels_adjacent(l->plan, &out->shape, stride))
         return false;
     if (!halo_fits(l, step->out, step->in[0], stride))
         return false;
@@ -394,7 +397,8 @@ static bool try_view(struct layout *l, const struct tf2__step *step)
 /* --- the new list of steps --- */
 
 /* The part of a concat's output that belongs to an input which could not be claimed. */
-static uint32_t add_part(struct layout *l, const struct tf2__step *concat, uint32_t k, uint32_t axis, int64_t start)
+static uint32_t
+add_part(struct layout *l, const struct tf2__step *concat, uint32_t k, uint32_t axis, int64_t start)
 {
     struct tf2__plan *plan = l->plan;
     uint32_t id = plan->n_tensors++;
@@ -406,7 +410,8 @@ static uint32_t add_part(struct layout *l, const struct tf2__step *concat, uint3
     return id;
 }
 
-static enum tf2_status copy_unclaimed(struct layout *l, const struct tf2__step *concat, struct tf2_error *error)
+static enum tf2_status
+copy_unclaimed(struct layout *l, const struct tf2__step *concat, struct tf2_error *error)
 {
     const struct tf2_axis_attr *attr = concat->node->attr;
     uint32_t axis = normalize_axis(attr->axis, l->plan->tensors[concat->out].shape.n_dims);

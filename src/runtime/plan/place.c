@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * place.c: lifetimes and places in the arena, greedy by size (the largest tensor first, each at the lowest offset
- * where nothing that is alive at the same time lies). Source: Y. Pisarchyk and J. Lee, "Efficient Memory Management
- * for Deep Neural Net Inference", 2020, section 4.2.
+ * place.c: lifetimes and places in the arena, greedy by size (the largest tensor first, each at the lowest
+ * offset where nothing that is alive at the same time lies). Source: Y. Pisarchyk and J. Lee, "Efficient
+ * Memory Management for Deep Neural Net Inference", 2020, section 4.2.
  *
  * A halo has to be zero when it is read. Where no other tensor ever touches the memory, once per session is
  * enough; else a FILL step goes before the root's first writer.
@@ -54,14 +54,18 @@ static uint32_t list_blocks(const struct tf2__plan *plan, struct block *blocks)
         if (t->data || t->root != i || !t->laid_out || t->last_step < -1)
             continue;
         blocks[n++] = (struct block){
-            .size = tf2__round_up(t->n_elements, ALIGN_ELEMENTS), .first = t->first_step, .last = t->last_step,
+            .size = tf2__round_up(t->n_elements, ALIGN_ELEMENTS),
+            .first = t->first_step,
+            .last = t->last_step,
             .tensor = i};
     }
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         if (plan->steps[i].scratch_elements)
             blocks[n++] = (struct block){
-                .size = tf2__round_up(plan->steps[i].scratch_elements, ALIGN_ELEMENTS), .first = (int32_t)i,
-                .last = (int32_t)i, .tensor = TF2_NO_TENSOR};
+                .size = tf2__round_up(plan->steps[i].scratch_elements, ALIGN_ELEMENTS),
+                .first = (int32_t)i,
+                .last = (int32_t)i,
+                .tensor = TF2_NO_TENSOR};
     }
     return n;
 }

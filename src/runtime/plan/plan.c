@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plan.c: from a graph to steps: one per node, with relayout copies where the caller's dense tensors and the device's
- * layout differ. Then layout.c, the device's choice of kernels, and place.c.
+ * plan.c: from a graph to steps: one per node, with relayout copies where the caller's dense tensors and the
+ * device's layout differ. Then layout.c, the device's choice of kernels, and place.c.
  */
 #include "runtime/plan/plan.h"
 
@@ -92,7 +92,8 @@ static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *err
         struct tf2__plan_tensor *tensor = &plan->tensors[id];
         bool only_convs, padded, read;
         classify_readers(graph, id, &only_convs, &padded, &read);
-        tensor->planar = only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
+        tensor->planar =
+            only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
         bool same_order = !plan->policy.channels_last || order_is_dense(&tensor->shape) || tensor->planar;
         if (!read || (same_order && !(padded && plan->policy.halo))) {
             tensor->dense = true;
@@ -149,7 +150,8 @@ static enum tf2_status lay_out_constant(struct tf2__plan *plan, uint32_t *in, st
     return TF2_OK;
 }
 
-static enum tf2_status plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_error *error)
+static enum tf2_status
+plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         const struct tf2__node *node = &plan->graph->nodes[i];
@@ -169,8 +171,8 @@ static enum tf2_status plan_nodes(struct tf2__plan *plan, const struct tf2_shape
     return TF2_OK;
 }
 
-static enum tf2_status init_tensors(
-    struct tf2__plan *plan, const struct tf2_shape *input_shapes, struct tf2_error *error)
+static enum tf2_status
+init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struct tf2_error *error)
 {
     const struct tf2_graph *graph = plan->graph;
     struct tf2_shape *shapes = tf2__arena_alloc(&plan->arena, graph->n_tensors, sizeof(*shapes));

@@ -4,11 +4,12 @@
  *
  *     graph + shapes ──▶ steps (nodes, relayout copies) ──▶ aliases and strides ──▶ kernels (device) ──▶ arena
  *
- * A tensor is a strided view into the arena. Its root is the tensor that owns memory; a concat's inputs, a slice or
- * a reshape are views into another tensor's root and cost nothing. A root may have a halo: a border of zeros as wide
- * as its consumers' padding, so that convolutions need no bounds tests:
+ * A tensor is a strided view into the arena. Its root is the tensor that owns memory; a concat's inputs, a
+ * slice or a reshape are views into another tensor's root and cost nothing. A root may have a halo: a border
+ * of zeros as wide as its consumers' padding, so that convolutions need no bounds tests:
  *
- * A pixel of a channels-last root may be padded to whole vectors (`room`), so that kernels store without tails.
+ * A pixel of a channels-last root may be padded to whole vectors (`room`), so that kernels store without
+ * tails.
  *
  *     root, H x W with halo 1          0 0 0 0 0 0
  *     (channels innermost)             0 x x x x 0     offset: where index 0, 0, ... lies
@@ -25,10 +26,10 @@
 
 /* What the planner has to know of a device. */
 struct tf2__layout_policy {
-    bool channels_last;  /* feature maps as N, spatial..., C; else dense row-major */
-    bool halo;           /* convolutions read padding from memory */
-    uint32_t lanes;      /* channels-last pixels are padded to a multiple of this where it pays; 1: never */
-    uint32_t slack;      /* elements that a kernel may read (never write) before and behind a tensor */
+    bool channels_last; /* feature maps as N, spatial..., C; else dense row-major */
+    bool halo;          /* convolutions read padding from memory */
+    uint32_t lanes;     /* channels-last pixels are padded to a multiple of this where it pays; 1: never */
+    uint32_t slack;     /* elements that a kernel may read (never write) before and behind a tensor */
 };
 
 struct tf2__plan_tensor {
@@ -40,8 +41,8 @@ struct tf2__plan_tensor {
     bool dense;       /* has to be dense row-major: what the caller reads and writes */
     bool planar;      /* few channels, read by convolutions only: row-major with halo */
     int64_t stride[TF2_MAX_DIMS];
-    int64_t room;     /* lanes behind a pixel's last channel that nobody reads: writing them is allowed */
-    int64_t offset;   /* elements from the root's first element (halo included) to index 0, 0, ... */
+    int64_t room;   /* lanes behind a pixel's last channel that nobody reads: writing them is allowed */
+    int64_t offset; /* elements from the root's first element (halo included) to index 0, 0, ... */
 
     /* Roots only. */
     int64_t halo_begin[TF2_MAX_DIMS];
@@ -69,10 +70,10 @@ struct tf2__step {
     int64_t macs;
 
     /* Set by the device's choose(). */
-    const char *kernel;         /* for reports */
-    int64_t scratch_elements;   /* memory of its own during this step */
-    int64_t scratch_offset;     /* where it was placed, elements */
-    const void *choice;         /* the device's own notes, in the plan's arena */
+    const char *kernel;       /* for reports */
+    int64_t scratch_elements; /* memory of its own during this step */
+    int64_t scratch_offset;   /* where it was placed, elements */
+    const void *choice;       /* the device's own notes, in the plan's arena */
 };
 
 struct tf2__plan {
@@ -83,8 +84,8 @@ struct tf2__plan {
     uint32_t n_tensors, cap_tensors;
     struct tf2__step *steps;
     uint32_t n_steps, cap_steps;
-    uint32_t *inputs;  /* per graph input: the dense tensor the caller's data goes to */
-    uint32_t *outputs; /* per graph output: the dense tensor it is read from, or a constant */
+    uint32_t *inputs;    /* per graph input: the dense tensor the caller's data goes to */
+    uint32_t *outputs;   /* per graph output: the dense tensor it is read from, or a constant */
     uint32_t *fill_once; /* roots whose halo no other tensor touches: zeroed once per session */
     uint32_t n_fill_once;
     int64_t arena_elements; /* float elements for a run, slack included */
@@ -96,8 +97,8 @@ struct tf2__plan {
 struct tf2__device;
 
 /*
- * Plans `graph` for `device` with the given input shapes (one per graph input). The graph must outlive the plan.
- * Calls the device's choose() on every step, then places everything.
+ * Plans `graph` for `device` with the given input shapes (one per graph input). The graph must outlive the
+ * plan. Calls the device's choose() on every step, then places everything.
  */
 enum tf2_status tf2__plan_create(
     const struct tf2_graph *graph, const struct tf2_shape *input_shapes, struct tf2__device *device,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * import.h: what a file format brings to the import stage. One const struct tf2__importer per format, in a file
+ * import.h: what a file format brings to the import stage. One const struct tf2__importer per format, in a
+ * file
  * (or a few) of its own; the list is in import.c.
  */
 #ifndef TF2__IMPORT_H
@@ -42,8 +43,9 @@ extern const struct tf2__importer tf2__importer_caffe;
 extern const struct tf2__importer tf2__importer_onnx;
 
 /*
- * Finds the format by content and imports into the empty `graph`. options NULL: defaults. Afterwards every shape in
- * options->input_shapes belongs to an input, and there is at least one output. Messages start with a file's name.
+ * Finds the format by content and imports into the empty `graph`. options NULL: defaults. Afterwards every
+ * shape in options->input_shapes belongs to an input, and there is at least one output. Messages start with a
+ * file's name.
  */
 enum tf2_status tf2__import(
     const struct tf2__source *source, const struct tf2_import_options *options, struct tf2_graph *graph,

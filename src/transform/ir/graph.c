@@ -11,8 +11,7 @@
 
 #define MAX_NAME_BYTES 1024
 
-enum tf2_status
-tf2_graph_create(const struct tf2_env *env, struct tf2_graph **out, struct tf2_error *error)
+enum tf2_status tf2_graph_create(const struct tf2_env *env, struct tf2_graph **out, struct tf2_error *error)
 {
     struct tf2_env copy;
     if (!out)
@@ -66,7 +65,8 @@ static enum tf2_status check_name(const struct tf2_graph *graph, const char *nam
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "tensor without a name");
     if (strlen(name) > MAX_NAME_BYTES)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "tensor name of %zu bytes, at most %d allowed", strlen(name), MAX_NAME_BYTES);
+            error, TF2_ERR_VALUE, "tensor name of %zu bytes, at most %d allowed", strlen(name),
+            MAX_NAME_BYTES);
     if (tf2__graph_find(graph, name) != TF2_NO_TENSOR)
         return tf2__fail(error, TF2_ERR_GRAPH, "%s: two tensors have this name", name);
     return TF2_OK;
@@ -81,8 +81,8 @@ static enum tf2_status check_shape(const char *name, const struct tf2_shape *sha
             TF2_MAX_DIMS);
     if (tf2_shape_count(shape) == 0)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "%s: shape %s: every extent must be 1 or more, their product below 2^31", name,
-            tf2_shape_format(shape, text, sizeof(text)));
+            error, TF2_ERR_SHAPE, "%s: shape %s: every extent must be 1 or more, their product below 2^31",
+            name, tf2_shape_format(shape, text, sizeof(text)));
     return TF2_OK;
 }
 
@@ -192,16 +192,17 @@ static enum tf2_status check_inputs(
         const struct tf2__tensor *tensor = &graph->tensors[inputs[i]];
         if (i < 32 && (op->constant_inputs >> i & 1) && !tensor->data)
             return tf2__fail(
-                error, TF2_ERR_UNSUPPORTED, "input %zu of %s ('%s') is computed, only constants are supported",
-                i, op->name, tensor->name);
+                error, TF2_ERR_UNSUPPORTED,
+                "input %zu of %s ('%s') is computed, only constants are supported", i, op->name,
+                tensor->name);
         shapes[i] = &tensor->shape;
     }
     return TF2_OK;
 }
 
 enum tf2_status tf2_graph_add_node(
-    struct tf2_graph *graph, enum tf2_op op_id, const char *name, const void *attr, const tf2_tensor_id *inputs,
-    size_t n_inputs, tf2_tensor_id *output, struct tf2_error *error)
+    struct tf2_graph *graph, enum tf2_op op_id, const char *name, const void *attr,
+    const tf2_tensor_id *inputs, size_t n_inputs, tf2_tensor_id *output, struct tf2_error *error)
 {
     const struct tf2_shape *shapes[TF2_MAX_NODE_INPUTS];
     struct tf2_shape out_shape = {0};
@@ -209,7 +210,8 @@ enum tf2_status tf2_graph_add_node(
     if (!graph || !output || (n_inputs && !inputs))
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "graph node: graph, inputs or result is NULL");
     if (!op)
-        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "%s: no operator %d", name ? name : "?", (int)op_id);
+        return tf2__fail(
+            error, TF2_ERR_INVALID_ARGUMENT, "%s: no operator %d", name ? name : "?", (int)op_id);
     TF2__TRY(check_name(graph, name, error));
 
     struct tf2__node node = {.op = op, .n_in = (uint32_t)n_inputs};
@@ -232,16 +234,15 @@ enum tf2_status tf2_graph_add_node(
     if (op->settle)
         op->settle(node.attr, shapes);
 
-    TF2__TRY(
-        add_tensor(graph, name, TF2_DTYPE_F32, &out_shape, NULL, graph->n_nodes, &node.out, error));
+    TF2__TRY(add_tensor(graph, name, TF2_DTYPE_F32, &out_shape, NULL, graph->n_nodes, &node.out, error));
     node.name = graph->tensors[node.out].name;
     graph->nodes[graph->n_nodes++] = node;
     *output = node.out;
     return TF2_OK;
 }
 
-enum tf2_status tf2_graph_add_output(
-    struct tf2_graph *graph, tf2_tensor_id tensor, const char *name, struct tf2_error *error)
+enum tf2_status
+tf2_graph_add_output(struct tf2_graph *graph, tf2_tensor_id tensor, const char *name, struct tf2_error *error)
 {
     if (!graph || tensor >= graph->n_tensors)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "graph output: no such tensor");
@@ -402,7 +403,8 @@ end:
 }
 
 static enum tf2_status infer_node(
-    const struct tf2__node *node, const struct tf2_shape *shapes, struct tf2_shape *out, struct tf2_error *error)
+    const struct tf2__node *node, const struct tf2_shape *shapes, struct tf2_shape *out,
+    struct tf2_error *error)
 {
     const struct tf2_shape *in[TF2_MAX_NODE_INPUTS];
     for (uint32_t k = 0; k < node->n_in; k++)
@@ -445,8 +447,7 @@ verify_tensor(const struct tf2_graph *graph, tf2_tensor_id id, uint32_t reader, 
     return TF2_OK;
 }
 
-static enum tf2_status
-verify_node(const struct tf2_graph *graph, uint32_t index, struct tf2_error *error)
+static enum tf2_status verify_node(const struct tf2_graph *graph, uint32_t index, struct tf2_error *error)
 {
     const struct tf2__node *node = &graph->nodes[index];
     const struct tf2_shape *in[TF2_MAX_NODE_INPUTS];
@@ -477,8 +478,7 @@ enum tf2_status tf2__graph_verify(const struct tf2_graph *graph, struct tf2_erro
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         enum tf2_status status = verify_node(graph, i, error);
         if (status != TF2_OK)
-            return tf2__fail_prefix(
-                error, status, "%s (%s)", graph->nodes[i].name, graph->nodes[i].op->name);
+            return tf2__fail_prefix(error, status, "%s (%s)", graph->nodes[i].name, graph->nodes[i].op->name);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++) {
         enum tf2_status status = verify_tensor(graph, graph->outputs[i].tensor, graph->n_nodes, error);

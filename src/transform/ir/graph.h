@@ -2,9 +2,9 @@
 /*
  * graph.h: the network as a list of nodes in order of computation.
  *
- * Invariants (tf2__graph_verify checks them): a node's inputs are graph inputs, constants or outputs of earlier
- * nodes; every tensor has at most one producer; shapes are what the operators infer. Nodes have one output.
- * Everything lives in the graph's arena and goes with the graph.
+ * Invariants (tf2__graph_verify checks them): a node's inputs are graph inputs, constants or outputs of
+ * earlier nodes; every tensor has at most one producer; shapes are what the operators infer. Nodes have one
+ * output. Everything lives in the graph's arena and goes with the graph.
  */
 #ifndef TF2__IR_GRAPH_H
 #define TF2__IR_GRAPH_H
@@ -43,7 +43,7 @@ struct tf2__graph_output {
 };
 
 struct tf2_graph {
-    struct tf2__arena arena; /* arena.env is the graph's environment */
+    struct tf2__arena arena;  /* arena.env is the graph's environment */
     struct tf2__strmap names; /* every tensor name → id */
     struct tf2__strmap output_names;
     struct tf2__tensor *tensors;
@@ -83,8 +83,8 @@ void tf2__graph_compact(struct tf2_graph *graph);
 enum tf2_status tf2__graph_sort(struct tf2_graph *graph, struct tf2_error *error);
 
 /*
- * Infers all shapes for other input shapes (one per graph input) without touching the graph: shapes[n_tensors]
- * gets them. Fails where a node cannot take them.
+ * Infers all shapes for other input shapes (one per graph input) without touching the graph:
+ * shapes[n_tensors] gets them. Fails where a node cannot take them.
  */
 enum tf2_status tf2__graph_infer(
     const struct tf2_graph *graph, const struct tf2_shape *input_shapes, struct tf2_shape *shapes,

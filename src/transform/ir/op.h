@@ -13,7 +13,8 @@
 #include "common/base.h"
 
 /*
- * A tensor in memory: any layout that strides can say. Strides are in elements, one per dimension, and may be 0
+ * A tensor in memory: any layout that strides can say. Strides are in elements, one per dimension, and may be
+ * 0
  * (broadcast) or negative.
  */
 struct tf2__view {
@@ -24,8 +25,8 @@ struct tf2__view {
 };
 
 /* Makes a view of dense row-major data. */
-static inline void tf2__view_dense(
-    struct tf2__view *view, const void *data, enum tf2_dtype dtype, const struct tf2_shape *shape)
+static inline void
+tf2__view_dense(struct tf2__view *view, const void *data, enum tf2_dtype dtype, const struct tf2_shape *shape)
 {
     int64_t stride = 1;
     view->data = (void *)(uintptr_t)data;
@@ -67,8 +68,7 @@ struct tf2__op {
      * the end. in[i].data is NULL for an input that is left out. Shapes are valid. The host device and constant
      * folding run this.
      */
-    void (*eval)(
-        const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out);
+    void (*eval)(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out);
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pad.h: where an element of a padded dimension comes from; shared by the definition and by the kernels' planners.
+ * pad.h: where an element of a padded dimension comes from; shared by the definition and by the kernels'
+ * planners.
  */
 #ifndef TF2__OP_PAD_H
 #define TF2__OP_PAD_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table.c: the list of all operators. Adding one: a line in TF2_OP_MAP (tf2/op.h), a line here, a file beside.
+ * table.c: the list of all operators. Adding one: a line in TF2_OP_MAP (tf2/op.h), a line here, a file
+ * beside.
  */
 #include "transform/ir/op.h"
 

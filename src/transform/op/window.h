@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * window.h: sliding windows resolved to numbers: defaults filled in, padding and output extents computed. Used by
- * shape inference and by the kernels' planners, so that both agree.
+ * window.h: sliding windows resolved to numbers: defaults filled in, padding and output extents computed.
+ * Used by shape inference and by the kernels' planners, so that both agree.
  */
 #ifndef TF2__OP_WINDOW_H
 #define TF2__OP_WINDOW_H
@@ -16,9 +16,9 @@ struct tf2__window_dim {
 };
 
 /*
- * Resolves `window` over the spatial dimensions of `in` ([N, C, spatial...], one to three of them). kernel: the
- * kernel's extents (pools: window->kernel). dims[0 .. *n_spatial - 1]. TF2_ERR_SHAPE, TF2_ERR_VALUE for negative or
- * absurd attributes and windows larger than the padded input; nothing overflows.
+ * Resolves `window` over the spatial dimensions of `in` ([N, C, spatial...], one to three of them). kernel:
+ * the kernel's extents (pools: window->kernel). dims[0 .. *n_spatial - 1]. TF2_ERR_SHAPE, TF2_ERR_VALUE for
+ * negative or absurd attributes and windows larger than the padded input; nothing overflows.
  */
 enum tf2_status tf2__window_resolve(
     const struct tf2_window *window, const int64_t *kernel, enum tf2_pool_rounding rounding,
