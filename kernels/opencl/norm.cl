@@ -97,23 +97,23 @@ static inline vf power_minus(vf s, float beta)
         return pow(s, (vf)(-beta));
     if (beta == 0.75f)
         y *= inverse_root(s * y);
-    if (!all(isnormal(s))) /* lane by lane: what lies behind the last channel must not change the others */
-        y = select(pow(s, (vf)(-beta)), y, isnormal(s));
+    if (!all(isnormal(s) && s > 0.0f)) /* lane by lane: what lies behind the last channel must not change the others */
+        y = select(pow(s, (vf)(-beta)), y, isnormal(s) && s > 0.0f);
     return y;
 }
 
 /*
- * lrn_channels: y = x * (k + alpha / size * sum of x^2 over `size` neighbouring channels)^-beta.
+ * lrn_channels: y = x * (k + alpha / size * sum of x^2 over half_size channels on either side)^-beta.
  * NDRange: dimension 0: rows of `n_pixels` pixels. t: extents of the row dimensions [4], strides of x [4], of
  * y [4], pixel strides of x and y. Channels are adjacent.
  */
 __kernel void lrn_channels(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
-    __global const int *restrict t, const int n_pixels, const int n_channels, const int size, const float alpha,
+    __global const int *restrict t, const int n_pixels, const int n_channels, const int half_size,
+    const float size, const float alpha,
     const float beta, const float k)
 {
     int index = get_global_id(0);
-    const int half_size = size / 2;
     x += x_offset;
     y += y_offset;
     for (int d = 3; d >= 0; d--) {
@@ -156,7 +156,7 @@ __kernel void lrn_channels(
 __kernel void lrn_within(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
     __global const int *restrict t, const int n_channels, const int half_d, const int half_h, const int half_w,
-    const int n_window, const float alpha, const float beta, const float k)
+    const float n_window, const float alpha, const float beta, const float k)
 {
     const int index = get_global_id(0);
     const int w = index % t[3], h = index / t[3] % t[2], d = index / t[3] / t[2] % t[1];

@@ -70,8 +70,8 @@ __kernel void pool(
     for (int ow = 0; ow < t[2]; ow++, w += 4, y += t[7]) {
         __global const float *p = x + w[0];
         if (average) {
-            const int count = include_pad ? d[2] * h[2] * w[2] : d[1] * h[1] * w[1];
-            const float factor = 1.0f / max(count, 1);
+            const float count = include_pad ? (float)d[2] * h[2] * w[2] : (float)d[1] * h[1] * w[1];
+            const float factor = 1.0f / fmax(count, 1.0f);
             for (int c = c_first; c < c_last; c += VW)
                 store_upto(window_sum(p + c, d, h, w) * factor, y + c, c_last - c);
         } else if (d[1] == 1 && h[1] == 3 && w[1] == 3) {

@@ -45,6 +45,9 @@ struct tf2__device_ops {
      * each and adds its time to ns[step]. */
     enum tf2_status (*run)(
         struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error);
+
+    /* Waits until all is done; what failed on the way is reported here at the latest. */
+    enum tf2_status (*finish)(struct tf2__run_state *state, struct tf2_error *error);
 };
 
 struct tf2__device {

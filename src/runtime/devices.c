@@ -9,7 +9,7 @@
 #include "common/environment.h"
 #include "runtime/cl/cl.h"
 
-#define MAX_DEVICES 64
+#define MAX_DEVICES 256
 
 struct tf2_devices {
     struct tf2_env env;

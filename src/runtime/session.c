@@ -54,6 +54,8 @@ static enum tf2_status make_plan(
     struct tf2_session *session, const struct tf2_graph *graph, const struct tf2_session_options *options,
     struct tf2_error *error)
 {
+    if (options->n_input_shapes && !options->input_shapes)
+        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "session: input_shapes is NULL, n_input_shapes is not 0");
     TF2__TRY(check_shape_names(graph, options, error));
     if (options->batch < 0)
         return tf2__fail(
@@ -175,6 +177,7 @@ enum tf2_status tf2_session_run(
         if (outputs[i])
             TF2__TRY(ops->read(session->state, plan->outputs[i], outputs[i], error));
     }
+    TF2__TRY(ops->finish(session->state, error)); /* also when nothing was read */
     session->n_runs++;
     return TF2_OK;
 }

@@ -179,10 +179,12 @@ enum tf2_status tf2__cl_compile(
     build.queue = clCreateCommandQueue(device->context, device->id, 0, &code);
     enum tf2_status status =
         build.queue ? make_all(&build) : tf2__cl_fail(error, code, "clCreateCommandQueue");
-    if (status == TF2_OK && (code = clFinish(build.queue)) != CL_SUCCESS)
-        status = tf2__cl_fail(error, code, "uploading weights");
-    if (build.queue)
+    if (build.queue) { /* also after a failure: nothing may be under way when buffers go */
+        code = clFinish(build.queue);
+        if (status == TF2_OK && code != CL_SUCCESS)
+            status = tf2__cl_fail(error, code, "uploading weights");
         clReleaseCommandQueue(build.queue);
+    }
     if (status != TF2_OK) {
         tf2__cl_release(base, exe);
         return status;

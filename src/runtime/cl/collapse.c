@@ -74,6 +74,7 @@ void tf2__cl_map_of(const struct tf2__plan *plan, uint32_t tensor, struct tf2__c
 {
     const struct tf2__plan_tensor *t = &plan->tensors[tensor];
     uint32_t n = t->shape.n_dims;
+    assert(n <= 2 + TF2_MAX_SPATIAL);
     *view = (struct tf2__cl_map_view){.n = 1, .c = 1, .dim = {1, 1, 1}, .stride_c = 1};
     if (n > 0) {
         view->n = t->shape.dim[0];

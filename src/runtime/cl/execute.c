@@ -127,7 +127,10 @@ run_steps(struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t 
                     exe->plan->steps[step].name);
         }
         if (ns) {
-            clFinish(state->queue);
+            cl_int code = clFinish(state->queue);
+            if (code != CL_SUCCESS)
+                return tf2__fail_prefix(
+                    error, tf2__cl_fail(error, code, "running"), "%s", exe->plan->steps[step].name);
             ns[step] += tf2__clock_ns() - start;
         }
     }
@@ -202,6 +205,12 @@ read_tensor(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "reading an output");
 }
 
+static enum tf2_status finish(struct tf2__run_state *state, struct tf2_error *error)
+{
+    cl_int code = clFinish(state->queue);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "running");
+}
+
 const struct tf2__device_ops tf2__cl_device_ops = {
     .destroy = destroy,
     .choose = tf2__cl_choose,
@@ -212,4 +221,5 @@ const struct tf2__device_ops tf2__cl_device_ops = {
     .write = write_tensor,
     .read = read_tensor,
     .run = run_steps,
+    .finish = finish,
 };

@@ -12,7 +12,7 @@
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define LARGE_BYTES     ((size_t)1 << 20)
 
-/* NULL: not worth it, or no memory (the caller then asks OpenCL, which will say so). */
+/* NULL when out of memory. */
 static void *allocate_huge(const struct tf2_env *env, size_t size_bytes)
 {
     void *host = env->allocator.alloc(env->allocator.user, size_bytes, HUGE_PAGE_BYTES);

@@ -107,7 +107,8 @@ static enum tf2_status make_across(struct tf2__cl_build *build, const struct tf2
     tf2__cl_arg_buffer(build, table);
     tf2__cl_arg_int(build, x.dim[2]);
     tf2__cl_arg_int(build, x.c);
-    tf2__cl_arg_int(build, attr->size);
+    tf2__cl_arg_int(build, TF2__MIN(attr->size / 2, x.c));
+    tf2__cl_arg_float(build, (float)attr->size);
     tf2__cl_arg_float(build, attr->alpha);
     tf2__cl_arg_float(build, attr->beta);
     tf2__cl_arg_float(build, attr->k);
@@ -121,7 +122,7 @@ static enum tf2_status make_within(struct tf2__cl_build *build, const struct tf2
     uint32_t n_spatial = build->plan->tensors[step->in[0]].shape.n_dims - 2;
     struct tf2__cl_map_view x, y;
     uint32_t table;
-    int64_t window = 1;
+    double window = 1;
     tf2__cl_map_of(build->plan, step->in[0], &x);
     tf2__cl_map_of(build->plan, step->out, &y);
     const cl_int t[12] = {(cl_int)x.n,        (cl_int)x.dim[0],    (cl_int)x.dim[1],    (cl_int)x.dim[2],
@@ -138,7 +139,7 @@ static enum tf2_status make_within(struct tf2__cl_build *build, const struct tf2
         tf2__cl_arg_int(build, used ? attr->size / 2 : 0);
         window *= used ? attr->size : 1;
     }
-    tf2__cl_arg_int(build, window);
+    tf2__cl_arg_float(build, (float)window);
     tf2__cl_arg_float(build, attr->alpha);
     tf2__cl_arg_float(build, attr->beta);
     tf2__cl_arg_float(build, attr->k);
@@ -155,4 +156,10 @@ static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__s
     return tf2__cl_make_activation(build, &step->node->activation, step->out);
 }
 
-const struct tf2__cl_row tf2__cl_row_lrn = {.op = TF2_OP_LRN, .name = "lrn", .make = lrn_make};
+static bool lrn_fits(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    return plan->tensors[step->in[0]].shape.n_dims <= 2 + TF2_MAX_SPATIAL;
+}
+
+const struct tf2__cl_row tf2__cl_row_lrn = {
+    .op = TF2_OP_LRN, .name = "lrn", .fits = lrn_fits, .make = lrn_make};

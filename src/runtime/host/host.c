@@ -158,6 +158,13 @@ host_run(struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *
     return TF2_OK;
 }
 
+static enum tf2_status host_finish(struct tf2__run_state *state, struct tf2_error *error)
+{
+    (void)state;
+    (void)error;
+    return TF2_OK;
+}
+
 static const struct tf2__device_ops host_ops = {
     .destroy = host_destroy,
     .choose = host_choose,
@@ -168,6 +175,7 @@ static const struct tf2__device_ops host_ops = {
     .write = host_write,
     .read = host_read,
     .run = host_run,
+    .finish = host_finish,
 };
 
 enum tf2_status tf2__host_open(const struct tf2_env *env, struct tf2__device **out, struct tf2_error *error)

@@ -166,7 +166,8 @@ plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_er
             return tf2__fail_memory(error, sizeof(*step), "a step");
         step->node = node;
         step->macs = tf2__node_macs(node, shapes);
-        plan->macs += step->macs;
+        if (__builtin_add_overflow(plan->macs, step->macs, &plan->macs))
+            plan->macs = INT64_MAX; /* a file can describe more work than fits */
     }
     return TF2_OK;
 }
