@@ -275,33 +275,6 @@ const float *tf2__graph_constant_f32(const struct tf2_graph *graph, tf2_tensor_i
     return graph->tensors[tensor].data;
 }
 
-uint32_t tf2__graph_count_uses(const struct tf2_graph *graph, tf2_tensor_id tensor)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        const struct tf2__node *node = &graph->nodes[i];
-        for (uint32_t k = 0; k < node->n_in && !node->dead; k++)
-            n += node->in[k] == tensor;
-    }
-    for (uint32_t i = 0; i < graph->n_outputs; i++)
-        n += graph->outputs[i].tensor == tensor;
-    return n;
-}
-
-void tf2__graph_replace_uses(struct tf2_graph *graph, tf2_tensor_id from, tf2_tensor_id to)
-{
-    for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        for (uint32_t k = 0; k < graph->nodes[i].n_in; k++) {
-            if (graph->nodes[i].in[k] == from)
-                graph->nodes[i].in[k] = to;
-        }
-    }
-    for (uint32_t i = 0; i < graph->n_outputs; i++) {
-        if (graph->outputs[i].tensor == from)
-            graph->outputs[i].tensor = to;
-    }
-}
-
 void tf2__graph_compact(struct tf2_graph *graph)
 {
     uint32_t n = 0;

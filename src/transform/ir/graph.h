@@ -66,12 +66,6 @@ tf2_tensor_id tf2__graph_find(const struct tf2_graph *graph, const char *name);
 /* Constant data as floats, or NULL when `tensor` is TF2_NO_TENSOR or no float constant. */
 const float *tf2__graph_constant_f32(const struct tf2_graph *graph, tf2_tensor_id tensor);
 
-/* How many nodes and graph outputs read `tensor`. Linear in the graph's size. */
-uint32_t tf2__graph_count_uses(const struct tf2_graph *graph, tf2_tensor_id tensor);
-
-/* Lets every reader of `from`, graph outputs too, read `to` instead. */
-void tf2__graph_replace_uses(struct tf2_graph *graph, tf2_tensor_id from, tf2_tensor_id to);
-
 /* Removes the nodes marked dead. Tensor ids stay valid. */
 void tf2__graph_compact(struct tf2_graph *graph);
 
