@@ -86,6 +86,52 @@ TF2_API enum tf2_status tf2_model_from_graph(
     struct tf2_graph **graph, const char *name, const struct tf2_import_options *options,
     struct tf2_model **model, struct tf2_error *error);
 
+/*
+ * Reads a .tf2 file, the library's own format (docs/model-format.md): nothing is imported or optimized again. Weights are
+ * used where the file is mapped; the file must not be changed while the model exists. Everything is checked, checksums
+ * included. env NULL: defaults. tf2_model_import takes .tf2 files too; this function does not need the importers.
+ */
+TF2_API enum tf2_status tf2_model_load(
+    const char *path, const struct tf2_env *env, struct tf2_model **model, struct tf2_error *error);
+/* The same from memory, which is copied; `name` stands for the file in messages. */
+TF2_API enum tf2_status tf2_model_load_memory(
+    const char *name, const void *data, size_t size_bytes, const struct tf2_env *env,
+    struct tf2_model **model, struct tf2_error *error);
+
+/* A remark that is kept with a model: where it came from, how it was calibrated. */
+struct tf2_fact {
+    const char *key;   /* "calibration.samples" */
+    const char *value; /* "24" */
+};
+
+/* What a .tf2 file carries besides the network. */
+struct tf2_save_options {
+    const char *const *labels; /* names of the classes of the first output; n_labels 0: none */
+    size_t n_labels;
+    const struct tf2_fact *facts;
+    size_t n_facts;
+    /* An example for tf2_model_self_test: one buffer per input and output, float32, dense, of the model's own shapes; the
+     * outputs as the model gives them. Both or none (NULL). */
+    const void *const *example_inputs;
+    const void *const *example_outputs;
+};
+
+/*
+ * Writes a .tf2 file: under another name first, then renamed, so that a failure leaves what was there. options NULL:
+ * the model's own labels, facts and example, if it was loaded with some.
+ */
+TF2_API enum tf2_status tf2_model_save(
+    const struct tf2_model *model, const char *path, const struct tf2_save_options *options,
+    struct tf2_error *error);
+
+/*
+ * Writes an ONNX file (opset 13) of the same network: integer parts as QuantizeLinear and DequantizeLinear around float
+ * operators, so that any ONNX runtime computes what the library computes, up to float rounding. TF2_ERR_UNSUPPORTED
+ * when a node has no ONNX form; all such nodes are listed. Not in programs that only load .tf2: it needs protobuf.
+ */
+TF2_API enum tf2_status
+tf2_model_export_onnx(const struct tf2_model *model, const char *path, struct tf2_error *error);
+
 /* Frees the model and clears *model; NULL and a cleared handle are allowed. */
 TF2_API void tf2_model_destroy(struct tf2_model **model);
 
@@ -104,6 +150,10 @@ struct tf2_model_info {
     int64_t macs;            /* multiply-accumulates per run at the model's own shapes */
     size_t weights_bytes;    /* constants that the nodes read */
     struct tf2_preprocess preprocess;
+    size_t n_int8_nodes;     /* of n_nodes: computed on integers */
+    size_t n_labels;         /* names of classes that came with a .tf2 file */
+    size_t n_facts;
+    bool has_example;        /* tf2_model_self_test has something to compare with */
 };
 
 TF2_API void tf2_model_info(const struct tf2_model *model, struct tf2_model_info *info);
@@ -112,6 +162,11 @@ TF2_API enum tf2_status
 tf2_model_input(const struct tf2_model *model, size_t index, struct tf2_tensor_info *info);
 TF2_API enum tf2_status
 tf2_model_output(const struct tf2_model *model, size_t index, struct tf2_tensor_info *info);
+/* The name of a class; NULL when index >= n_labels. */
+TF2_API const char *tf2_model_label(const struct tf2_model *model, size_t index);
+/* TF2_ERR_INVALID_ARGUMENT when index >= n_facts. The strings live as long as the model. */
+TF2_API enum tf2_status
+tf2_model_fact(const struct tf2_model *model, size_t index, struct tf2_fact *fact);
 
 #ifdef __cplusplus
 }

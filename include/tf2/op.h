@@ -7,6 +7,9 @@
  * tensor's spatial dimensions (H, W for images). Axes count from the outermost dimension; negative ones from
  * the end.
  *
+ * Operators work on float32. After quantization (tf2/quantize.h) many of them work on uint8 tensors instead; the
+ * three last ones only exist there.
+ *
  * Zero-initialize an attribute struct (or take tf2_op_attr_defaults()) and set what differs.
  */
 #ifndef TF2_OP_H
@@ -43,7 +46,10 @@ extern "C" {
     X(UNSQUEEZE, 18, "unsqueeze", struct tf2_axes_attr) /* x; axes of the output */                          \
     X(TRANSPOSE, 19, "transpose", struct tf2_transpose_attr) /* x */                                         \
     X(PAD, 20, "pad", struct tf2_pad_attr)             /* x */                                               \
-    X(RESIZE, 21, "resize", struct tf2_resize_attr)    /* x */
+    X(RESIZE, 21, "resize", struct tf2_resize_attr)    /* x */                                               \
+    X(QUANTIZE, 22, "quantize", struct tf2_no_attr)    /* x float32, [offset [C] subtracted first]: uint8 */ \
+    X(DEQUANTIZE, 23, "dequantize", struct tf2_no_attr) /* x uint8: float32 */                               \
+    X(LOOKUP, 24, "lookup", struct tf2_no_attr)        /* x uint8, table uint8 [256] or [C, 256] */
 
 enum tf2_op {
 #define TF2_OP_ENUM(name, number, text, attr) TF2_OP_##name = number,

@@ -57,6 +57,14 @@ tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_t
 TF2_API enum tf2_status tf2_session_run(
     struct tf2_session *session, const void *const *inputs, void *const *outputs, struct tf2_error *error);
 
+/*
+ * Runs the example that came with a .tf2 file on a device and compares: values that were quantized last have to be
+ * equal, float32 outputs of an int8 model to within 1e-5 and of a float32 model to within 1e-4 of the largest. TF2_ERR_VALUE says
+ * where and by how much they differ; TF2_ERR_NOT_FOUND: the model has no example.
+ */
+TF2_API enum tf2_status tf2_model_self_test(
+    const struct tf2_model *model, struct tf2_devices *devices, size_t device_index, struct tf2_error *error);
+
 struct tf2_session_stats {
     uint64_t n_runs;
     int64_t macs;           /* per run */

@@ -100,6 +100,7 @@
 #include <tf2/image.h>
 #include <tf2/model.h>
 #include <tf2/op.h>
+#include <tf2/quantize.h>
 #include <tf2/session.h>
 #include <tf2/version.h>
 

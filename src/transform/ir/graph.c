@@ -136,23 +136,70 @@ static size_t find_not_finite(const float *values, size_t n)
     return SIZE_MAX;
 }
 
+static enum tf2_status check_finite(const char *name, const float *values, size_t n, struct tf2_error *error)
+{
+    size_t bad = find_not_finite(values, n);
+    if (bad == SIZE_MAX)
+        return TF2_OK;
+    return tf2__fail(
+        error, TF2_ERR_VALUE, "%s: weight %zu is %s, wanted a finite number", name, bad,
+        isnan(values[bad]) ? "NaN" : "infinite");
+}
+
+/* A scale divides and multiplies: it must be neither 0 nor so small or large that a factor overflows. */
+static bool is_scale(float scale)
+{
+    return scale >= 1e-30f && scale <= 1e30f;
+}
+
+static enum tf2_status check_quant(
+    const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape, const struct tf2__quant *quant,
+    struct tf2_error *error)
+{
+    int64_t n_scales = quant->channel_scale && shape->n_dims ? shape->dim[0] : 0;
+    if (dtype != TF2_DTYPE_U8 && dtype != TF2_DTYPE_S8)
+        return tf2__fail(
+            error, TF2_ERR_GRAPH, "%s: a quantized tensor of type %s, wanted uint8 or int8", name,
+            tf2_dtype_name(dtype));
+    for (int64_t i = 0; i < n_scales; i++) {
+        if (!is_scale(quant->channel_scale[i]))
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "%s: scale %lld is %g, wanted 1e-30 to 1e30", name, (long long)i,
+                quant->channel_scale[i]);
+    }
+    if (n_scales == 0 && !is_scale(quant->scale))
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "%s: scale %g, wanted 1e-30 to 1e30", name, quant->scale);
+    if (quant->zero_point < 0 || quant->zero_point > (dtype == TF2_DTYPE_U8 ? 255 : 0))
+        return tf2__fail(error, TF2_ERR_VALUE, "%s: zero point %d", name, quant->zero_point);
+    return TF2_OK;
+}
+
+enum tf2_status tf2__graph_adopt_quantized(
+    struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
+    const struct tf2__quant *quant, const void *data, tf2_tensor_id *tensor, struct tf2_error *error)
+{
+    TF2__TRY(check_name(graph, name, error));
+    TF2__TRY(check_shape(name, shape, error));
+    if (tf2_dtype_size_bytes(dtype) == 0 || dtype == TF2_DTYPE_S64)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "%s: constant of type %s, wanted float32, uint8, int8 or int32", name,
+            tf2_dtype_name(dtype));
+    if (dtype == TF2_DTYPE_F32)
+        TF2__TRY(check_finite(name, data, (size_t)tf2_shape_count(shape), error));
+    if (quant)
+        TF2__TRY(check_quant(name, dtype, shape, quant, error));
+    TF2__TRY(add_tensor(graph, name, dtype, shape, data, TF2__NO_NODE, tensor, error));
+    if (quant)
+        graph->tensors[*tensor].quant = *quant;
+    return TF2_OK;
+}
+
 enum tf2_status tf2__graph_adopt_constant(
     struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
     const void *data, tf2_tensor_id *tensor, struct tf2_error *error)
 {
-    TF2__TRY(check_name(graph, name, error));
-    TF2__TRY(check_shape(name, shape, error));
-    if (dtype != TF2_DTYPE_F32)
-        return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "%s: constant of type %s, only float32 is supported", name,
-            tf2_dtype_name(dtype));
-    const float *values = data;
-    size_t bad = find_not_finite(values, (size_t)tf2_shape_count(shape));
-    if (bad != SIZE_MAX)
-        return tf2__fail(
-            error, TF2_ERR_VALUE, "%s: weight %zu is %s, wanted a finite number", name, bad,
-            isnan(values[bad]) ? "NaN" : "infinite");
-    return add_tensor(graph, name, dtype, shape, data, TF2__NO_NODE, tensor, error);
+    return tf2__graph_adopt_quantized(graph, name, dtype, shape, NULL, data, tensor, error);
 }
 
 enum tf2_status tf2_graph_add_constant(
@@ -162,6 +209,10 @@ enum tf2_status tf2_graph_add_constant(
     if (!graph || !data || !tensor)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "graph constant: graph, data or result is NULL");
     TF2__TRY(check_shape(name ? name : "constant", shape, error));
+    if (dtype != TF2_DTYPE_F32)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "%s: constant of type %s, only float32 is supported",
+            name ? name : "constant", tf2_dtype_name(dtype));
     size_t n = (size_t)tf2_shape_count(shape);
     size_t element_bytes = tf2_dtype_size_bytes(dtype);
     void *copy = tf2__arena_alloc(&graph->arena, n, element_bytes);
@@ -200,12 +251,65 @@ static enum tf2_status check_inputs(
     return TF2_OK;
 }
 
-enum tf2_status tf2_graph_add_node(
-    struct tf2_graph *graph, enum tf2_op op_id, const char *name, const void *attr,
-    const tf2_tensor_id *inputs, size_t n_inputs, tf2_tensor_id *output, struct tf2_error *error)
+bool tf2__node_is_int8(const struct tf2_graph *graph, const struct tf2__node *node)
+{
+    if (graph->tensors[node->out].dtype == TF2_DTYPE_U8)
+        return true;
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        if (node->in[k] != TF2_NO_TENSOR && graph->tensors[node->in[k]].dtype == TF2_DTYPE_U8)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the operator takes tensors of these types. Shapes have been inferred. */
+static enum tf2_status check_types(
+    const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__type *out,
+    struct tf2_error *error)
+{
+    struct tf2__type types[TF2_MAX_NODE_INPUTS];
+    const struct tf2__type *in[TF2_MAX_NODE_INPUTS];
+    bool all_f32 = out->dtype == TF2_DTYPE_F32;
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        in[k] = NULL;
+        if (node->in[k] == TF2_NO_TENSOR)
+            continue;
+        const struct tf2__tensor *tensor = &graph->tensors[node->in[k]];
+        types[k] = (struct tf2__type){tensor->dtype, tensor->shape, tensor->quant};
+        in[k] = &types[k];
+        all_f32 &= tensor->dtype == TF2_DTYPE_F32;
+    }
+    if (all_f32 && node->op->eval)
+        return TF2_OK;
+    if (!node->op->int8)
+        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "only on float32");
+    if (!tf2__quant_fuses(node->activation.kind))
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "activation %d on integers", (int)node->activation.kind);
+    return node->op->int8->check(node->attr, in, node->n_in, out, error);
+}
+
+/* Checks a node and infers its shape. node->in and node->attr point to what the caller has. */
+static enum tf2_status
+check_node(const struct tf2_graph *graph, struct tf2__node *node, struct tf2_shape *out, struct tf2_error *error)
 {
     const struct tf2_shape *shapes[TF2_MAX_NODE_INPUTS];
-    struct tf2_shape out_shape = {0};
+    enum tf2_status status = check_inputs(graph, node->op, node->in, node->n_in, shapes, error);
+    if (status == TF2_OK)
+        status = node->op->infer(node->attr, shapes, node->n_in, out, error);
+    if (status == TF2_OK)
+        status = check_shape("output", out, error);
+    if (status == TF2_OK && node->op->settle)
+        node->op->settle(node->attr, shapes);
+    return status;
+}
+
+static enum tf2_status add_node(
+    struct tf2_graph *graph, enum tf2_op op_id, const char *name, const void *attr,
+    const tf2_tensor_id *inputs, size_t n_inputs, const struct tf2_activation *activation,
+    enum tf2_dtype dtype, const struct tf2__quant *quant, tf2_tensor_id *output, struct tf2_error *error)
+{
+    struct tf2__type out = {.dtype = dtype, .quant = quant ? *quant : (struct tf2__quant){0}};
     const struct tf2__op *op = tf2__op_find(op_id);
     if (!graph || !output || (n_inputs && !inputs))
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "graph node: graph, inputs or result is NULL");
@@ -213,6 +317,10 @@ enum tf2_status tf2_graph_add_node(
         return tf2__fail(
             error, TF2_ERR_INVALID_ARGUMENT, "%s: no operator %d", name ? name : "?", (int)op_id);
     TF2__TRY(check_name(graph, name, error));
+    if (n_inputs > TF2_MAX_NODE_INPUTS)
+        return tf2__fail(
+            error, TF2_ERR_GRAPH, "%s (%s): %zu inputs, at most %d supported", name, op->name, n_inputs,
+            TF2_MAX_NODE_INPUTS);
 
     struct tf2__node node = {.op = op, .n_in = (uint32_t)n_inputs};
     node.attr = tf2__arena_alloc(&graph->arena, 1, op->attr_bytes);
@@ -223,22 +331,40 @@ enum tf2_status tf2_graph_add_node(
         memcpy(node.attr, attr, op->attr_bytes);
     if (n_inputs)
         memcpy(node.in, inputs, n_inputs * sizeof(*inputs));
+    if (activation)
+        node.activation = *activation;
 
-    enum tf2_status status = check_inputs(graph, op, inputs, n_inputs, shapes, error);
+    enum tf2_status status = check_node(graph, &node, &out.shape, error);
+    if (status == TF2_OK && quant)
+        status = check_quant("output", dtype, &out.shape, quant, error);
     if (status == TF2_OK)
-        status = op->infer(node.attr, shapes, node.n_in, &out_shape, error);
-    if (status == TF2_OK)
-        status = check_shape("output", &out_shape, error);
+        status = check_types(graph, &node, &out, error);
     if (status != TF2_OK)
         return tf2__fail_prefix(error, status, "%s (%s)", name, op->name);
-    if (op->settle)
-        op->settle(node.attr, shapes);
 
-    TF2__TRY(add_tensor(graph, name, TF2_DTYPE_F32, &out_shape, NULL, graph->n_nodes, &node.out, error));
+    TF2__TRY(add_tensor(graph, name, dtype, &out.shape, NULL, graph->n_nodes, &node.out, error));
     node.name = graph->tensors[node.out].name;
+    graph->tensors[node.out].quant = out.quant;
     graph->nodes[graph->n_nodes++] = node;
     *output = node.out;
     return TF2_OK;
+}
+
+enum tf2_status tf2_graph_add_node(
+    struct tf2_graph *graph, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *inputs,
+    size_t n_inputs, tf2_tensor_id *output, struct tf2_error *error)
+{
+    return add_node(
+        graph, op, name, attr, inputs, n_inputs, NULL, TF2_DTYPE_F32, NULL, output, error);
+}
+
+enum tf2_status tf2__graph_add_int8(
+    struct tf2_graph *graph, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *inputs,
+    size_t n_inputs, const struct tf2_activation *activation, enum tf2_dtype dtype,
+    const struct tf2__quant *quant, tf2_tensor_id *output, struct tf2_error *error)
+{
+    return add_node(
+        graph, op, name, attr, inputs, n_inputs, activation, dtype, quant, output, error);
 }
 
 enum tf2_status
@@ -439,7 +565,9 @@ static enum tf2_status verify_node(const struct tf2_graph *graph, uint32_t index
     TF2__TRY(node->op->infer(node->attr, in, node->n_in, &shape, error));
     if (!tf2_shape_equal(&shape, &graph->tensors[node->out].shape))
         return tf2__fail(error, TF2_ERR_GRAPH, "stored shape differs from the inferred one");
-    return TF2_OK;
+    const struct tf2__tensor *result = &graph->tensors[node->out];
+    return check_types(
+        graph, node, &(struct tf2__type){result->dtype, result->shape, result->quant}, error);
 }
 
 enum tf2_status tf2__graph_verify(const struct tf2_graph *graph, struct tf2_error *error)

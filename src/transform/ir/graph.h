@@ -22,6 +22,7 @@ struct tf2__tensor {
     enum tf2_dtype dtype;
     struct tf2_shape shape;
     const void *data;  /* constants: dense, row-major; else NULL */
+    struct tf2__quant quant; /* dtype U8, S8: what the integers stand for; arrays lie in the graph's arena */
     uint32_t producer; /* the node that computes it, TF2__NO_NODE for inputs and constants */
     bool is_input;     /* filled at every run */
 };
@@ -59,6 +60,23 @@ struct tf2_graph {
 enum tf2_status tf2__graph_adopt_constant(
     struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
     const void *data, tf2_tensor_id *tensor, struct tf2_error *error);
+
+/* The same with a quantization (dtype S8: weights; other types: NULL); its arrays are not copied either. */
+enum tf2_status tf2__graph_adopt_quantized(
+    struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
+    const struct tf2__quant *quant, const void *data, tf2_tensor_id *tensor, struct tf2_error *error);
+
+/*
+ * A node on integers (op->int8): reads u8 and its constants, writes `dtype` U8 with `quant` (its arrays are not
+ * copied), or F32 where the operator can (quant NULL). activation NULL: none; else NONE, RELU or CLIP.
+ */
+enum tf2_status tf2__graph_add_int8(
+    struct tf2_graph *graph, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *inputs,
+    size_t n_inputs, const struct tf2_activation *activation, enum tf2_dtype dtype,
+    const struct tf2__quant *quant, tf2_tensor_id *output, struct tf2_error *error);
+
+/* Whether the node computes on integers: an input or its output is u8. */
+bool tf2__node_is_int8(const struct tf2_graph *graph, const struct tf2__node *node);
 
 /* TF2_NO_TENSOR when no tensor has this name. */
 tf2_tensor_id tf2__graph_find(const struct tf2_graph *graph, const char *name);

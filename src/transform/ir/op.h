@@ -11,10 +11,10 @@
 #include <tf2/op.h>
 
 #include "common/base.h"
+#include "transform/ir/quant.h"
 
 /*
- * A tensor in memory: any layout that strides can say. Strides are in elements, one per dimension, and may be
- * 0
+ * A tensor in memory: any layout that strides can say. Strides are in elements, one per dimension, and may be 0
  * (broadcast) or negative.
  */
 struct tf2__view {
@@ -22,6 +22,14 @@ struct tf2__view {
     enum tf2_dtype dtype;
     struct tf2_shape shape;
     int64_t stride[TF2_MAX_DIMS];
+    struct tf2__quant quant; /* dtype U8, S8; else all zero */
+};
+
+/* What a tensor is, without its contents. */
+struct tf2__type {
+    enum tf2_dtype dtype;
+    struct tf2_shape shape;
+    struct tf2__quant quant;
 };
 
 /* Makes a view of dense row-major data. */
@@ -32,6 +40,7 @@ tf2__view_dense(struct tf2__view *view, const void *data, enum tf2_dtype dtype, 
     view->data = (void *)(uintptr_t)data;
     view->dtype = dtype;
     view->shape = *shape;
+    view->quant = (struct tf2__quant){0};
     for (uint32_t d = shape->n_dims; d-- > 0;) {
         view->stride[d] = stride;
         stride *= shape->dim[d];
@@ -65,10 +74,28 @@ struct tf2__op {
 
     /*
      * The definition of the operator: exact scalar C on any strides, sums in double precision, one rounding at
-     * the end. in[i].data is NULL for an input that is left out. Shapes are valid. The host device and constant
-     * folding run this.
+     * the end. in[i].data is NULL for an input that is left out. Shapes are valid, all tensors float32. The host
+     * device and constant folding run this. NULL: there is only the integer form.
      */
     void (*eval)(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out);
+
+    /*
+     * The operator on integers. NULL: it has no integer form, all its tensors are float32.
+     *
+     * check: whether it takes these types (in[i] is NULL for an input that is left out; shapes have passed infer).
+     * Data inputs are u8. TF2_ERR_UNSUPPORTED says what was wanted; the types come from files.
+     * eval: the definition, by the rules of ir/quant.h; applies the activation (NONE, RELU, CLIP) itself.
+     */
+    const struct tf2__op_int8 *int8;
+};
+
+struct tf2__op_int8 {
+    enum tf2_status (*check)(
+        const void *attr, const struct tf2__type *const *in, uint32_t n_in, const struct tf2__type *out,
+        struct tf2_error *error);
+    void (*eval)(
+        const void *attr, const struct tf2__view *in, uint32_t n_in,
+        const struct tf2_activation *activation, const struct tf2__view *out);
 };
 
 /*
@@ -110,6 +137,14 @@ static inline float *tf2__walk_at(const struct tf2__walk *walk, const struct tf2
     for (uint32_t d = 0; d < walk->shape.n_dims; d++)
         offset += walk->index[d] * view->stride[d];
     return (float *)view->data + offset;
+}
+
+static inline uint8_t *tf2__walk_at_u8(const struct tf2__walk *walk, const struct tf2__view *view)
+{
+    int64_t offset = 0;
+    for (uint32_t d = 0; d < walk->shape.n_dims; d++)
+        offset += walk->index[d] * view->stride[d];
+    return (uint8_t *)view->data + offset;
 }
 
 /* NULL for a number that is none. */

@@ -8,6 +8,7 @@
 
 #include <tf2/model.h>
 
+#include "common/file.h"
 #include "transform/ir/graph.h"
 
 struct tf2_model {
@@ -17,6 +18,12 @@ struct tf2_model {
     struct tf2_preprocess preprocess;
     int64_t macs;         /* at the graph's own shapes */
     size_t weights_bytes; /* constants that nodes read, each once */
+    size_t n_int8_nodes;
+
+    /* What came with a .tf2 file, or all zero. */
+    struct tf2_save_options extra;
+    struct tf2__file file; /* the mapping that constants, labels, facts and example lie in */
+    void *copy;            /* the same for tf2_model_load_memory */
 };
 
 #endif

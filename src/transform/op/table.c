@@ -26,7 +26,10 @@
     X(unsqueeze)                                                                                             \
     X(transpose)                                                                                             \
     X(pad)                                                                                                   \
-    X(resize)
+    X(resize)                                                                                                \
+    X(quantize)                                                                                              \
+    X(dequantize)                                                                                            \
+    X(lookup)
 
 #define DECLARE(name) extern const struct tf2__op tf2__op_##name;
 OP_LIST(DECLARE)
