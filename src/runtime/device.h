@@ -19,7 +19,7 @@ struct tf2__run_state;  /* one session's memory on the device; defined by each d
 struct tf2__device_ops {
     void (*destroy)(struct tf2__device *device);
 
-    /* Chooses the kernel of every step: fills kernel, scratch_elements and choice. Layouts are known, places in
+    /* Chooses the kernel of every step: fills kernel, scratch_bytes and choice. Layouts are known, places in
      * the arena are not. */
     enum tf2_status (*choose)(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error *error);
 

@@ -143,7 +143,7 @@ tf2_session_input(const struct tf2_session *session, size_t index, struct tf2_te
     const struct tf2_graph *graph = session->plan->graph;
     *info = (struct tf2_tensor_info){
         .name = graph->tensors[graph->inputs[index]].name,
-        .dtype = TF2_DTYPE_F32,
+        .dtype = session->plan->tensors[session->plan->inputs[index]].dtype,
         .shape = session->plan->tensors[session->plan->inputs[index]].shape};
     return TF2_OK;
 }
@@ -155,7 +155,7 @@ tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_t
         return TF2_ERR_INVALID_ARGUMENT;
     *info = (struct tf2_tensor_info){
         .name = session->plan->graph->outputs[index].name,
-        .dtype = TF2_DTYPE_F32,
+        .dtype = session->plan->tensors[session->plan->outputs[index]].dtype,
         .shape = session->plan->tensors[session->plan->outputs[index]].shape};
     return TF2_OK;
 }
@@ -191,8 +191,8 @@ void tf2_session_stats(const struct tf2_session *session, struct tf2_session_sta
         .n_runs = session->n_runs,
         .macs = plan->macs,
         .weights_bytes = plan->weights_bytes,
-        .arena_bytes = (size_t)plan->arena_elements * sizeof(float),
-        .live_bytes = (size_t)plan->live_elements * sizeof(float),
+        .arena_bytes = (size_t)plan->arena_bytes,
+        .live_bytes = (size_t)plan->live_bytes,
         .n_steps = plan->n_steps};
 }
 

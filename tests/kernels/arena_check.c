@@ -20,7 +20,7 @@ struct watch {
     struct tf2__device *device;
     struct tf2__plan *plan;
     struct tf2__run_state *state;
-    float *before, *after;
+    unsigned char *before, *after; /* the whole arena */
     unsigned char *allowed; /* what the step may change */
     bool good;
 };
@@ -33,16 +33,17 @@ struct watch {
             fail_msg("%s: %s", #call, error.message);                                                        \
     } while (0)
 
-static void transfer(struct watch *w, float *to, const float *from)
+static void transfer(struct watch *w, unsigned char *to, const unsigned char *from)
 {
     struct tf2__plan_tensor saved = w->plan->tensors[0];
     w->plan->tensors[0] = (struct tf2__plan_tensor){
         .name = "arena",
-        .shape = {.n_dims = 1, .dim = {w->plan->arena_elements}},
+        .dtype = TF2_DTYPE_U8,
+        .shape = {.n_dims = 1, .dim = {w->plan->arena_bytes}},
         .stride = {1},
         .laid_out = true,
         .dense = true,
-        .n_elements = w->plan->arena_elements};
+        .n_elements = w->plan->arena_bytes};
     if (to)
         CHECK(w->device->ops->read(w->state, 0, to, e));
     else
@@ -55,6 +56,11 @@ static void allow(struct watch *w, int64_t from, int64_t n)
     memset(w->allowed + from, 1, (size_t)n);
 }
 
+static size_t element_bytes(const struct tf2__plan_tensor *t)
+{
+    return tf2_dtype_size_bytes(t->dtype);
+}
+
 /* The tensor's elements, and the unread lanes behind each pixel. */
 static void allow_view(struct watch *w, uint32_t tensor)
 {
@@ -63,29 +69,36 @@ static void allow_view(struct watch *w, uint32_t tensor)
     for (tf2__walk_start(&walk, &t->shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
         int64_t at = plan_element(w->plan, tensor, walk.index);
         bool last = t->room && walk.index[1] == t->shape.dim[1] - 1;
-        memset(w->allowed + at, 1, (size_t)(last ? 1 + t->room : 1));
+        memset(w->allowed + (size_t)at * element_bytes(t), 1, (size_t)(last ? 1 + t->room : 1) * element_bytes(t));
     }
 }
 
-/* NaNs everywhere but in the halos that were zeroed when the state was opened. */
+/* What is not allowed there yet is the halo: zero, or the zero point. */
+static void check_halo(struct watch *w, const struct tf2__plan_tensor *t)
+{
+    int64_t n = t->n_elements * (int64_t)element_bytes(t);
+    for (int64_t k = t->arena_bytes; k < t->arena_bytes + n; k++) {
+        if (w->allowed[k] || t->quant.channel_zero_point || w->before[k] == t->quant.zero_point)
+            continue;
+        print_message("  %s: its halo is %d after opening\n", t->name, w->before[k]);
+        w->good = false;
+        return;
+    }
+}
+
+/* NaNs (255 in u8 tensors) everywhere but in the halos that were zeroed when the state was opened. */
 static void poison(struct watch *w)
 {
     transfer(w, w->before, NULL);
-    memset(w->allowed, 1, (size_t)w->plan->arena_elements);
+    memset(w->allowed, 1, (size_t)w->plan->arena_bytes);
     for (uint32_t i = 0; i < w->plan->n_fill_once; i++) {
         const struct tf2__plan_tensor *t = &w->plan->tensors[w->plan->fill_once[i]];
-        memset(w->allowed + t->arena_offset, 0, (size_t)t->n_elements);
+        memset(w->allowed + t->arena_bytes, 0, (size_t)t->n_elements * element_bytes(t));
         allow_view(w, w->plan->fill_once[i]);
-        for (int64_t k = 0; k < t->n_elements; k++) {
-            if (!w->allowed[t->arena_offset + k] && w->before[t->arena_offset + k] != 0) {
-                print_message("  %s: its halo is not zero after opening\n", t->name);
-                w->good = false;
-                break;
-            }
-        }
+        check_halo(w, t);
     }
-    for (int64_t k = 0; k < w->plan->arena_elements; k++)
-        w->before[k] = w->allowed[k] ? NAN : w->before[k];
+    for (int64_t k = 0; k < w->plan->arena_bytes; k++)
+        w->before[k] = w->allowed[k] ? 0xff : w->before[k];
     transfer(w, NULL, w->before);
 }
 
@@ -95,20 +108,20 @@ static void run_step(struct watch *w, uint32_t index)
     transfer(w, w->before, NULL);
     CHECK(w->device->ops->run(w->state, index, index + 1, NULL, e));
     transfer(w, w->after, NULL);
-    memset(w->allowed, 0, (size_t)w->plan->arena_elements);
+    memset(w->allowed, 0, (size_t)w->plan->arena_bytes);
     if (step->kind == TF2__STEP_FILL) {
         const struct tf2__plan_tensor *t = &w->plan->tensors[step->out];
-        allow(w, t->arena_offset, t->n_elements);
+        allow(w, t->arena_bytes, t->n_elements * (int64_t)element_bytes(t));
     } else {
         allow_view(w, step->out);
-        if (step->scratch_elements)
-            allow(w, step->scratch_offset, step->scratch_elements);
+        if (step->scratch_bytes)
+            allow(w, step->scratch_at, step->scratch_bytes);
     }
-    for (int64_t k = 0; k < w->plan->arena_elements; k++) {
-        if (w->allowed[k] || memcmp(&w->before[k], &w->after[k], sizeof(float)) == 0)
+    for (int64_t k = 0; k < w->plan->arena_bytes; k++) {
+        if (w->allowed[k] || w->before[k] == w->after[k])
             continue;
         print_message(
-            "  step %u (%s, %s) writes element %lld of the arena, which is not its output's\n", index,
+            "  step %u (%s, %s) writes byte %lld of the arena, which is not its output's\n", index,
             step->name, step->kernel, (long long)k);
         w->good = false;
         return;
@@ -138,9 +151,9 @@ bool arena_check(
 {
     struct watch w = {.device = device, .plan = plan, .good = true};
     struct tf2__executable *executable = NULL;
-    size_t n = (size_t)plan->arena_elements;
-    w.before = calloc(n + 1, sizeof(float));
-    w.after = calloc(n + 1, sizeof(float));
+    size_t n = (size_t)plan->arena_bytes;
+    w.before = calloc(n + 1, 1);
+    w.after = calloc(n + 1, 1);
     w.allowed = calloc(n + 1, 1);
     CHECK(device->ops->compile(device, plan, &executable, e));
     CHECK(device->ops->open(device, executable, &w.state, e));

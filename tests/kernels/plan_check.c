@@ -37,7 +37,7 @@ static bool in_arena(const struct tf2__plan *plan, uint32_t tensor)
 int64_t plan_element(const struct tf2__plan *plan, uint32_t tensor, const int64_t *index)
 {
     const struct tf2__plan_tensor *t = &plan->tensors[tensor];
-    int64_t at = plan->tensors[t->root].arena_offset + t->offset;
+    int64_t at = plan->tensors[t->root].arena_bytes / (int64_t)tf2_dtype_size_bytes(t->dtype) + t->offset;
     for (uint32_t d = 0; index && d < t->shape.n_dims; d++)
         at += index[d] * t->stride[d];
     return at;
@@ -80,6 +80,17 @@ static bool lives(const struct check *c, uint32_t root)
     return c->life[root].last >= c->life[root].first;
 }
 
+static int64_t size_bytes(const struct tf2__plan_tensor *t)
+{
+    return t->n_elements * (int64_t)tf2_dtype_size_bytes(t->dtype);
+}
+
+/* The root's first element, halo included. */
+static int64_t first_element(const struct tf2__plan_tensor *t)
+{
+    return t->arena_bytes / (int64_t)tf2_dtype_size_bytes(t->dtype);
+}
+
 static bool overlap(int64_t a, int64_t a_size, int64_t b, int64_t b_size)
 {
     return a < b + b_size && b < a + a_size;
@@ -88,7 +99,7 @@ static bool overlap(int64_t a, int64_t a_size, int64_t b, int64_t b_size)
 static void check_pair(struct check *c, uint32_t i, uint32_t k)
 {
     const struct tf2__plan_tensor *a = &c->plan->tensors[i], *b = &c->plan->tensors[k];
-    if (!overlap(a->arena_offset, a->n_elements, b->arena_offset, b->n_elements))
+    if (!overlap(a->arena_bytes, size_bytes(a), b->arena_bytes, size_bytes(b)))
         return;
     if (c->life[i].first <= c->life[k].last && c->life[k].first <= c->life[i].last)
         WRONG(c, "  %s (%u) and %s (%u) are alive together and share memory\n", a->name, i, b->name, k);
@@ -98,14 +109,14 @@ static void check_scratch(struct check *c, uint32_t step)
 {
     const struct tf2__plan *plan = c->plan;
     const struct tf2__step *s = &plan->steps[step];
-    if (!s->scratch_elements)
+    if (!s->scratch_bytes)
         return;
-    if (s->scratch_offset < 0 || s->scratch_offset + s->scratch_elements > plan->arena_elements)
+    if (s->scratch_at < 0 || s->scratch_at + s->scratch_bytes > plan->arena_bytes)
         WRONG(c, "  step %u: scratch outside the arena\n", step);
     for (uint32_t i = 0; i < plan->n_tensors; i++) {
         const struct tf2__plan_tensor *t = &plan->tensors[i];
         if (t->root == i && lives(c, i) && c->life[i].first <= step && step <= c->life[i].last &&
-            overlap(s->scratch_offset, s->scratch_elements, t->arena_offset, t->n_elements))
+            overlap(s->scratch_at, s->scratch_bytes, t->arena_bytes, size_bytes(t)))
             WRONG(c, "  step %u: scratch lies in %s\n", step, t->name);
     }
 }
@@ -117,8 +128,7 @@ static void check_overlaps(struct check *c)
         const struct tf2__plan_tensor *t = &plan->tensors[i];
         if (t->root != i || !lives(c, i))
             continue;
-        if (t->arena_offset < 0 ||
-            t->arena_offset + t->n_elements + plan->policy.slack > plan->arena_elements)
+        if (t->arena_bytes < 0 || t->arena_bytes + size_bytes(t) + plan->policy.slack_bytes > plan->arena_bytes)
             WRONG(c, "  %s: outside the arena, or without slack behind it\n", t->name);
         for (uint32_t k = 0; k < i; k++) {
             if (plan->tensors[k].root == k && lives(c, k))
@@ -147,7 +157,7 @@ static void mark_root(struct check *c, uint32_t id)
     int64_t index[TF2_MAX_DIMS] = {0};
     c->mark[id] = calloc((size_t)t->n_elements + 1, 1);
     do {
-        int64_t at = plan_element(c->plan, id, index) - t->arena_offset;
+        int64_t at = plan_element(c->plan, id, index) - first_element(t);
         if (at < 0 || at >= t->n_elements || c->mark[id][at]) {
             WRONG(c, "  %s: its own elements leave its memory or coincide\n", t->name);
             return;
@@ -176,7 +186,7 @@ static void check_view(struct check *c, uint32_t id)
     int64_t index[TF2_MAX_DIMS] = {0};
     bool good = c->good;
     do {
-        int64_t at = plan_element(c->plan, id, index) - root->arena_offset;
+        int64_t at = plan_element(c->plan, id, index) - first_element(root);
         if (at < 0 || at >= root->n_elements || !c->mark[t->root][at]) {
             WRONG(c, "  %s (%u): a view that leaves %s or reaches into its halo\n", t->name, id, root->name);
             return;
@@ -236,7 +246,7 @@ struct conv_reads {
 static void check_conv_position(struct check *c, const struct tf2__step *step, const int64_t *index)
 {
     const struct tf2__plan_tensor *t = &c->plan->tensors[step->in[0]], *root = &c->plan->tensors[t->root];
-    int64_t at = plan_element(c->plan, step->in[0], index) - root->arena_offset;
+    int64_t at = plan_element(c->plan, step->in[0], index) - first_element(root);
     bool inside = true;
     for (uint32_t d = 2; d < t->shape.n_dims; d++)
         inside &= index[d] >= 0 && index[d] < t->shape.dim[d];
@@ -302,13 +312,12 @@ static void check_zeroed(struct check *c, uint32_t id)
     for (uint32_t i = 0; i < plan->n_tensors; i++) {
         const struct tf2__plan_tensor *other = &plan->tensors[i];
         if (i != id && other->root == i && lives(c, i) &&
-            overlap(t->arena_offset, t->n_elements, other->arena_offset, other->n_elements))
+            overlap(t->arena_bytes, size_bytes(t), other->arena_bytes, size_bytes(other)))
             WRONG(c, "  %s: its halo is zeroed once, and %s overwrites it\n", t->name, other->name);
     }
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         const struct tf2__step *s = &plan->steps[i];
-        if (s->scratch_elements &&
-            overlap(t->arena_offset, t->n_elements, s->scratch_offset, s->scratch_elements))
+        if (s->scratch_bytes && overlap(t->arena_bytes, size_bytes(t), s->scratch_at, s->scratch_bytes))
             WRONG(c, "  %s: its halo is zeroed once, and scratch of %s overwrites it\n", t->name, s->name);
     }
 }
@@ -357,15 +366,15 @@ static void check_live_bound(struct check *c)
         for (uint32_t i = 0; i < plan->n_tensors; i++) {
             if (in_arena(plan, i) && plan->tensors[i].root == i && lives(c, i) && c->life[i].first <= when &&
                 when <= c->life[i].last)
-                live += plan->tensors[i].n_elements;
+                live += size_bytes(&plan->tensors[i]);
         }
         most = TF2__MAX(most, live);
     }
     /* Rounding up to cache lines makes the plan's own bound somewhat larger. */
-    if (plan->live_elements < most || plan->arena_elements < plan->live_elements)
+    if (plan->live_bytes < most || plan->arena_bytes < plan->live_bytes)
         WRONG(
-            c, "  alive %lld, reported %lld, arena %lld\n", (long long)most, (long long)plan->live_elements,
-            (long long)plan->arena_elements);
+            c, "  alive %lld, reported %lld, arena %lld\n", (long long)most, (long long)plan->live_bytes,
+            (long long)plan->arena_bytes);
 }
 
 bool plan_check(const struct tf2__plan *plan)

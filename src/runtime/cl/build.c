@@ -98,7 +98,7 @@ enum tf2_status tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint3
     if (!grow(&exe->arena, (void **)&exe->buffers, exe->n_buffers, &exe->cap_buffers, sizeof(*exe->buffers)))
         return tf2__fail_memory(build->error, sizeof(*exe->buffers), "a buffer");
     /* Slack, as in the arena: kernels may read a vector beyond the end. */
-    size_t size = ((size_t)n + build->plan->policy.slack) * sizeof(float);
+    size_t size = (size_t)n * sizeof(float) + build->plan->policy.slack_bytes;
     struct tf2__cl_memory *memory = &exe->buffers[exe->n_buffers];
     TF2__TRY(tf2__cl_memory_create(
         build->device, CL_MEM_READ_ONLY, size, "a buffer of weights", memory, build->error));

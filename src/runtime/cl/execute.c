@@ -141,7 +141,7 @@ static enum tf2_status
 prepare(struct tf2__run_state *state, const struct tf2__executable *exe, struct tf2_error *error)
 {
     cl_int code;
-    size_t size_bytes = (size_t)TF2__MAX(exe->plan->arena_elements, 16) * sizeof(float);
+    size_t size_bytes = (size_t)TF2__MAX(exe->plan->arena_bytes, TF2__ALIGNMENT);
     state->queue = clCreateCommandQueue(exe->device->context, exe->device->id, 0, &code);
     if (!state->queue)
         return tf2__cl_fail(error, code, "clCreateCommandQueue");
@@ -179,13 +179,21 @@ static enum tf2_status open_state(
 
 static size_t tensor_bytes(const struct tf2__run_state *state, uint32_t tensor)
 {
-    return (size_t)tf2_shape_count(&state->exe->plan->tensors[tensor].shape) * sizeof(float);
+    const struct tf2__plan_tensor *t = &state->exe->plan->tensors[tensor];
+    return (size_t)tf2_shape_count(&t->shape) * tf2_dtype_size_bytes(t->dtype);
+}
+
+/* Where the tensor's first element lies in the arena. */
+static size_t tensor_at(const struct tf2__run_state *state, uint32_t tensor)
+{
+    size_t element_bytes = tf2_dtype_size_bytes(state->exe->plan->tensors[tensor].dtype);
+    return (size_t)tf2__plan_offset(state->exe->plan, tensor) * element_bytes;
 }
 
 static enum tf2_status
 write_tensor(struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error)
 {
-    size_t offset = (size_t)tf2__plan_offset(state->exe->plan, tensor) * sizeof(float);
+    size_t offset = tensor_at(state, tensor);
     cl_int code = clEnqueueWriteBuffer(
         state->queue, state->arena.mem, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "writing an input");
@@ -199,7 +207,7 @@ read_tensor(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf
         memcpy(data, t->data, tensor_bytes(state, tensor));
         return TF2_OK;
     }
-    size_t offset = (size_t)tf2__plan_offset(state->exe->plan, tensor) * sizeof(float);
+    size_t offset = tensor_at(state, tensor);
     cl_int code = clEnqueueReadBuffer(
         state->queue, state->arena.mem, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "reading an output");

@@ -253,7 +253,8 @@ enum tf2_status tf2__cl_device_open(
         .channels_last = true,
         .halo = true,
         .lanes = (uint32_t)device->vector_width,
-        .slack = (uint32_t)device->vector_width * 4};
+        .lanes_u8 = 16,
+        .slack_bytes = 256};
     if (pthread_mutex_init(&device->lock, NULL) != 0) {
         tf2__free(&platforms->env, device);
         return tf2__fail(error, TF2_ERR_THREAD, "a mutex cannot be made");

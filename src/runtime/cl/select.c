@@ -26,7 +26,7 @@ enum tf2_status tf2__cl_choose(struct tf2__device *device, struct tf2__plan *pla
         struct tf2__step *step = &plan->steps[i];
         if (step->kind == TF2__STEP_COPY) {
             step->kernel = "copy";
-            step->scratch_elements = tf2__cl_copy_scratch(plan, step);
+            step->scratch_bytes = tf2__cl_copy_scratch(plan, step);
             continue;
         }
         const struct tf2__cl_row *row = tf2__cl_row_find(plan, step);

@@ -402,7 +402,7 @@ int64_t tf2__cl_copy_scratch(const struct tf2__plan *plan, const struct tf2__ste
     const struct tf2__plan_tensor *in = &plan->tensors[step->in[0]], *out = &plan->tensors[step->out];
     if (tf2_shape_equal(&in->shape, &out->shape) || is_dense(in) || is_dense(out))
         return 0;
-    return tf2_shape_count(&out->shape) + plan->policy.slack;
+    return tf2_shape_count(&out->shape) * (int64_t)tf2_dtype_size_bytes(out->dtype) + plan->policy.slack_bytes;
 }
 
 enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2__step *step)
@@ -421,7 +421,7 @@ enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2_
         dense_strides(&in->shape, y.stride);
         return copy_strided(build, &in->shape, &y, &x);
     }
-    struct operand scratch = {.place = PLACE_ARENA, .offset = step->scratch_offset};
+    struct operand scratch = {.place = PLACE_ARENA, .offset = step->scratch_at / (int64_t)tf2_dtype_size_bytes(out->dtype)};
     dense_strides(&in->shape, scratch.stride);
     TF2__TRY(copy_strided(build, &in->shape, &scratch, &x));
     dense_strides(&out->shape, scratch.stride);
@@ -462,7 +462,7 @@ enum tf2_status tf2__cl_make_fill(struct tf2__cl_build *build, uint32_t root)
     TF2__TRY(tf2__cl_buffer_from(build, table, 16, &buffer));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_MAP, "halo"));
     tf2__cl_arg_arena(build);
-    tf2__cl_arg_int(build, t->arena_offset);
+    tf2__cl_arg_int(build, t->arena_bytes / (int64_t)tf2_dtype_size_bytes(t->dtype));
     tf2__cl_arg_buffer(build, buffer);
     tf2__cl_arg_int(build, (t->shape.dim[d] + t->halo_begin[d] + t->halo_end[d]) * inner);
     tf2__cl_arg_int(build, t->halo_begin[d] * inner);

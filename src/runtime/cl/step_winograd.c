@@ -107,7 +107,8 @@ static enum tf2_status winograd_choose(
         c->product_kernel, sizeof(c->product_kernel), "conv_p%dr%d", c->product.pixels, c->product.vectors);
     step->choice = c;
     step->kernel = c->kernel;
-    step->scratch_elements = c->points * c->point_stride + c->strip * c->points * c->out_channels;
+    step->scratch_bytes =
+        (c->points * c->point_stride + c->strip * c->points * c->out_channels) * (int64_t)sizeof(float);
     return TF2_OK;
 }
 
@@ -316,7 +317,7 @@ static enum tf2_status winograd_make(struct tf2__cl_build *build, const struct t
     tf2__cl_conv_describe(plan, step, &conv);
     struct parts p = {.step = step, .c = c, .conv = &conv};
     p.lanes = (int64_t)c->product.vectors * build->device->vector_width;
-    p.v = step->scratch_offset;
+    p.v = step->scratch_at / (int64_t)sizeof(float);
     p.m = p.v + c->points * c->point_stride;
     int64_t padded = c->points * tf2__round_up(c->out_channels, p.lanes);
     TF2__TRY(make_tiles(build, c, &conv, &p.tiles));

@@ -16,7 +16,7 @@ struct tf2__executable {
 struct tf2__run_state {
     const struct tf2__plan *plan;
     struct tf2_env env;
-    float *arena;
+    unsigned char *arena;
 };
 
 static void host_destroy(struct tf2__device *device)
@@ -35,6 +35,11 @@ host_choose(struct tf2__device *device, struct tf2__plan *plan, struct tf2_error
     return TF2_OK;
 }
 
+static size_t tensor_bytes(const struct tf2__plan_tensor *t)
+{
+    return (size_t)tf2_shape_count(&t->shape) * tf2_dtype_size_bytes(t->dtype);
+}
+
 static enum tf2_status host_compile(
     struct tf2__device *device, struct tf2__plan *plan, struct tf2__executable **executable,
     struct tf2_error *error)
@@ -46,7 +51,7 @@ static enum tf2_status host_compile(
     plan->weights_bytes = 0;
     for (uint32_t i = 0; i < plan->n_tensors; i++) {
         if (plan->tensors[i].data)
-            plan->weights_bytes += (size_t)tf2_shape_count(&plan->tensors[i].shape) * sizeof(float);
+            plan->weights_bytes += tensor_bytes(&plan->tensors[i]);
     }
     return TF2_OK;
 }
@@ -65,11 +70,11 @@ static enum tf2_status host_open(
         return tf2__fail_memory(error, sizeof(*state), "a session");
     state->plan = executable->plan;
     state->env = device->env;
-    state->arena = tf2__calloc(&device->env, (size_t)state->plan->arena_elements, sizeof(float));
+    state->arena = tf2__calloc(&device->env, (size_t)state->plan->arena_bytes, 1);
     if (!state->arena) {
         tf2__free(&device->env, state);
         return tf2__fail_memory(
-            error, (size_t)executable->plan->arena_elements * sizeof(float), "intermediate tensors");
+            error, (size_t)executable->plan->arena_bytes, "intermediate tensors");
     }
     *out = state;
     return TF2_OK;
@@ -90,23 +95,48 @@ static void make_view(const struct tf2__run_state *state, uint32_t id, struct tf
         return;
     const struct tf2__plan_tensor *t = &state->plan->tensors[id];
     if (t->data) {
-        tf2__view_dense(view, t->data, TF2_DTYPE_F32, &t->shape);
+        tf2__view_dense(view, t->data, t->dtype, &t->shape);
+        view->quant = t->quant;
         return;
     }
-    view->data = state->arena + tf2__plan_offset(state->plan, id);
-    view->dtype = TF2_DTYPE_F32;
+    view->data =
+        state->arena + (size_t)tf2__plan_offset(state->plan, id) * tf2_dtype_size_bytes(t->dtype);
+    view->dtype = t->dtype;
+    view->quant = t->quant;
     view->shape = t->shape;
     memcpy(view->stride, t->stride, sizeof(view->stride));
+}
+
+/* One u8 number in another quantization. */
+static uint8_t rescale(uint8_t q, const struct tf2__quant *in, const struct tf2__quant *out)
+{
+    const struct tf2_activation none = {0};
+    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(out, &none);
+    float v = (float)(q - in->zero_point) * tf2__quant_factor(in->scale, out->scale);
+    return tf2__quant_round(v, &bounds, out->zero_point);
+}
+
+static void copy_element(
+    const struct tf2__walk *to, const struct tf2__view *out, const struct tf2__walk *from,
+    const struct tf2__view *in, bool same)
+{
+    if (out->dtype == TF2_DTYPE_F32)
+        *tf2__walk_at(to, out) = *tf2__walk_at(from, in);
+    else if (same)
+        *tf2__walk_at_u8(to, out) = *tf2__walk_at_u8(from, in);
+    else
+        *tf2__walk_at_u8(to, out) = rescale(*tf2__walk_at_u8(from, in), &in->quant, &out->quant);
 }
 
 /* In logical order; the shapes may differ, the counts do not. */
 static void copy_view(const struct tf2__view *in, const struct tf2__view *out)
 {
+    bool same = tf2__quant_equal(&in->quant, &out->quant);
     struct tf2__walk from, to;
     tf2__walk_start(&from, &in->shape);
     tf2__walk_start(&to, &out->shape);
     while (tf2__walk_more(&to)) {
-        *tf2__walk_at(&to, out) = *tf2__walk_at(&from, in);
+        copy_element(&to, out, &from, in, same);
         tf2__walk_next(&from);
         tf2__walk_next(&to);
     }
@@ -116,8 +146,9 @@ static enum tf2_status
 host_write(struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error)
 {
     (void)error;
-    size_t n = (size_t)tf2_shape_count(&state->plan->tensors[tensor].shape);
-    memcpy(state->arena + tf2__plan_offset(state->plan, tensor), data, n * sizeof(float));
+    struct tf2__view view;
+    make_view(state, tensor, &view);
+    memcpy(view.data, data, tensor_bytes(&state->plan->tensors[tensor]));
     return TF2_OK;
 }
 
@@ -127,7 +158,7 @@ host_read(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_
     (void)error;
     struct tf2__view view;
     make_view(state, tensor, &view);
-    memcpy(data, view.data, (size_t)tf2_shape_count(&view.shape) * sizeof(float));
+    memcpy(data, view.data, tensor_bytes(&state->plan->tensors[tensor]));
     return TF2_OK;
 }
 
@@ -139,6 +170,8 @@ static void run_step(const struct tf2__run_state *state, const struct tf2__step 
     make_view(state, step->out, &out);
     if (step->kind == TF2__STEP_COPY) {
         copy_view(&in[0], &out);
+    } else if (step->kind == TF2__STEP_NODE && tf2__node_is_int8(state->plan->graph, step->node)) {
+        step->node->op->int8->eval(step->node->attr, in, step->n_in, &step->node->activation, &out);
     } else if (step->kind == TF2__STEP_NODE) {
         step->node->op->eval(step->node->attr, in, step->n_in, &out);
         tf2__activation_apply(&step->node->activation, &out);

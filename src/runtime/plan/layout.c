@@ -126,8 +126,9 @@ static bool may_claim(const struct layout *l, const struct tf2__step *concat, ui
 {
     uint32_t id = concat->in[k];
     const struct tf2__plan_tensor *tensor = &l->plan->tensors[id];
+    const struct tf2__plan_tensor *joint = &l->plan->tensors[concat->out];
     if (tensor->data || tensor->dense || tensor->planar || !l->producer[id] ||
-        l->claim[id].parent != TF2_NO_TENSOR)
+        l->claim[id].parent != TF2_NO_TENSOR || !tf2__quant_equal(&tensor->quant, &joint->quant))
         return false;
     for (uint32_t other = 0; other < concat->n_in; other++) {
         if (other != k && concat->in[other] == id)
@@ -188,9 +189,10 @@ static void memory_order(const struct tf2__plan *plan, const struct tf2__plan_te
 /* Unused lanes that make a pixel whole vectors: worth it once a vector is at least half full. */
 static int64_t pad_lanes(const struct tf2__plan *plan, const struct tf2__plan_tensor *t)
 {
-    if (!plan->policy.channels_last || t->dense || t->planar || t->shape.n_dims < 3 || plan->policy.lanes < 2)
+    int64_t lanes = t->dtype == TF2_DTYPE_U8 ? plan->policy.lanes_u8 : plan->policy.lanes;
+    if (!plan->policy.channels_last || t->dense || t->planar || t->shape.n_dims < 3 || lanes < 2)
         return 0;
-    int64_t channels = t->shape.dim[1], lanes = plan->policy.lanes;
+    int64_t channels = t->shape.dim[1];
     return 2 * channels >= lanes ? tf2__round_up(channels, lanes) - channels : 0;
 }
 
@@ -404,7 +406,10 @@ add_part(struct layout *l, const struct tf2__step *concat, uint32_t k, uint32_t 
     uint32_t id = plan->n_tensors++;
     assert(id < plan->cap_tensors);
     plan->tensors[id] = (struct tf2__plan_tensor){
-        .name = plan->tensors[concat->out].name, .shape = plan->tensors[concat->in[k]].shape};
+        .name = plan->tensors[concat->out].name,
+        .dtype = plan->tensors[concat->out].dtype,
+        .shape = plan->tensors[concat->in[k]].shape,
+        .quant = plan->tensors[concat->out].quant};
     const int64_t *stride = plan->tensors[concat->out].stride;
     make_view(l, id, concat->out, start * stride[axis], stride);
     return id;

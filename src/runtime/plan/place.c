@@ -4,17 +4,15 @@
  * offset where nothing that is alive at the same time lies). Source: Y. Pisarchyk and J. Lee, "Efficient
  * Memory Management for Deep Neural Net Inference", 2020, section 4.2.
  *
- * A halo has to be zero when it is read. Where no other tensor ever touches the memory, once per session is
+ * A halo has to be zero (u8: the zero point) when it is read. Where no other tensor ever touches the memory, once per session is
  * enough; else a FILL step goes before the root's first writer.
  */
 #include "runtime/plan/plan.h"
 
 #include <stdlib.h>
 
-#define ALIGN_ELEMENTS (TF2__ALIGNMENT / sizeof(float))
-
 struct block {
-    int64_t size;
+    int64_t size; /* bytes, like the offset */
     int32_t first, last;
     uint32_t tensor; /* a root, or TF2_NO_TENSOR: scratch of step `first` */
     int64_t offset;
@@ -53,16 +51,17 @@ static uint32_t list_blocks(const struct tf2__plan *plan, struct block *blocks)
         const struct tf2__plan_tensor *t = &plan->tensors[i];
         if (t->data || t->root != i || !t->laid_out || t->last_step < -1)
             continue;
+        int64_t size = t->n_elements * (int64_t)tf2_dtype_size_bytes(t->dtype); /* n_elements < 2^31 */
         blocks[n++] = (struct block){
-            .size = tf2__round_up(t->n_elements, ALIGN_ELEMENTS),
+            .size = tf2__round_up(size, TF2__ALIGNMENT),
             .first = t->first_step,
             .last = t->last_step,
             .tensor = i};
     }
     for (uint32_t i = 0; i < plan->n_steps; i++) {
-        if (plan->steps[i].scratch_elements)
+        if (plan->steps[i].scratch_bytes)
             blocks[n++] = (struct block){
-                .size = tf2__round_up(plan->steps[i].scratch_elements, ALIGN_ELEMENTS),
+                .size = tf2__round_up(plan->steps[i].scratch_bytes, TF2__ALIGNMENT),
                 .first = (int32_t)i,
                 .last = (int32_t)i,
                 .tensor = TF2_NO_TENSOR};
@@ -102,7 +101,7 @@ static int64_t find_offset(const struct block *blocks, uint32_t i, const uint32_
 
 static void place_blocks(struct tf2__plan *plan, struct block *blocks, uint32_t n, uint32_t *sorted)
 {
-    int64_t lead = tf2__round_up(plan->policy.slack, ALIGN_ELEMENTS);
+    int64_t lead = tf2__round_up(plan->policy.slack_bytes, TF2__ALIGNMENT);
     for (uint32_t i = 0; i < n; i++) {
         blocks[i].offset = find_offset(blocks, i, sorted, lead);
         uint32_t k = i;
@@ -111,11 +110,11 @@ static void place_blocks(struct tf2__plan *plan, struct block *blocks, uint32_t 
             k--;
         }
         sorted[k] = i;
-        plan->arena_elements = TF2__MAX(plan->arena_elements, blocks[i].offset + blocks[i].size);
+        plan->arena_bytes = TF2__MAX(plan->arena_bytes, blocks[i].offset + blocks[i].size);
         if (blocks[i].tensor == TF2_NO_TENSOR)
-            plan->steps[blocks[i].first].scratch_offset = blocks[i].offset;
+            plan->steps[blocks[i].first].scratch_at = blocks[i].offset;
         else
-            plan->tensors[blocks[i].tensor].arena_offset = blocks[i].offset;
+            plan->tensors[blocks[i].tensor].arena_bytes = blocks[i].offset;
     }
 }
 
@@ -169,6 +168,23 @@ static enum tf2_status insert_fills(struct tf2__plan *plan, const bool *fill, st
     return TF2_OK;
 }
 
+/* Kernels count elements in 32 bits. */
+static enum tf2_status
+check_reach(const struct tf2__plan *plan, const struct block *blocks, uint32_t n, struct tf2_error *error)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        bool is_tensor = blocks[i].tensor != TF2_NO_TENSOR;
+        size_t element_bytes =
+            is_tensor ? tf2_dtype_size_bytes(plan->tensors[blocks[i].tensor].dtype) : sizeof(float);
+        if ((blocks[i].offset + blocks[i].size) / (int64_t)element_bytes > INT32_MAX)
+            return tf2__fail(
+                error, TF2_ERR_NO_MEMORY,
+                "a run needs %lld MiB of intermediate memory, at most 2^31 elements supported",
+                (long long)(plan->arena_bytes >> 20));
+    }
+    return TF2_OK;
+}
+
 enum tf2_status tf2__plan_place(struct tf2__plan *plan, struct tf2_error *error)
 {
     uint32_t cap = plan->n_tensors + plan->n_steps;
@@ -181,12 +197,9 @@ enum tf2_status tf2__plan_place(struct tf2__plan *plan, struct tf2_error *error)
     uint32_t n = list_blocks(plan, blocks);
     qsort(blocks, n, sizeof(*blocks), larger_first);
     place_blocks(plan, blocks, n, sorted);
-    plan->live_elements = count_live(plan, blocks, n);
-    plan->arena_elements = tf2__round_up(plan->arena_elements + plan->policy.slack, ALIGN_ELEMENTS);
-    if (plan->arena_elements > INT32_MAX)
-        return tf2__fail(
-            error, TF2_ERR_NO_MEMORY, "a run needs %lld MiB of intermediate memory, at most 8191 supported",
-            (long long)(plan->arena_elements / 262144));
+    plan->live_bytes = count_live(plan, blocks, n);
+    plan->arena_bytes = tf2__round_up(plan->arena_bytes + plan->policy.slack_bytes, TF2__ALIGNMENT);
+    TF2__TRY(check_reach(plan, blocks, n, error));
 
     bool any = false;
     for (uint32_t i = 0; i < n; i++) {

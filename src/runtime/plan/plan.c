@@ -43,7 +43,12 @@ static uint32_t add_dense(struct tf2__plan *plan, uint32_t like)
     uint32_t id = plan->n_tensors++;
     assert(id < plan->cap_tensors);
     plan->tensors[id] = (struct tf2__plan_tensor){
-        .name = plan->tensors[like].name, .shape = plan->tensors[like].shape, .root = id, .dense = true};
+        .name = plan->tensors[like].name,
+        .dtype = plan->tensors[like].dtype,
+        .shape = plan->tensors[like].shape,
+        .quant = plan->tensors[like].quant,
+        .root = id,
+        .dense = true};
     return id;
 }
 
@@ -60,28 +65,33 @@ static bool order_is_dense(const struct tf2_shape *shape)
 }
 
 /* What the readers of a graph tensor are. */
-static void classify_readers(
-    const struct tf2_graph *graph, tf2_tensor_id tensor, bool *only_convs, bool *padded, bool *read)
+struct readers {
+    bool any, only_convs, only_quantize;
+    bool padded; /* a convolution reads padding */
+};
+
+static struct readers classify_readers(const struct tf2_graph *graph, tf2_tensor_id tensor)
 {
-    *only_convs = true;
-    *padded = *read = false;
+    struct readers r = {.only_convs = true, .only_quantize = true};
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct tf2__node *node = &graph->nodes[i];
         for (uint32_t k = 0; k < node->n_in; k++) {
             if (node->in[k] != tensor)
                 continue;
-            *read = true;
+            r.any = true;
+            r.only_quantize &= node->op->id == TF2_OP_QUANTIZE;
             if (node->op->id != TF2_OP_CONV || k != 0) {
-                *only_convs = false;
+                r.only_convs = false;
                 continue;
             }
             const struct tf2_conv_attr *conv = node->attr;
-            *padded |= conv->window.auto_pad == TF2_AUTO_PAD_SAME_UPPER ||
-                       conv->window.auto_pad == TF2_AUTO_PAD_SAME_LOWER;
+            r.padded |= conv->window.auto_pad == TF2_AUTO_PAD_SAME_UPPER ||
+                        conv->window.auto_pad == TF2_AUTO_PAD_SAME_LOWER;
             for (uint32_t d = 0; d < TF2_MAX_SPATIAL; d++)
-                *padded |= conv->window.pad_begin[d] != 0 || conv->window.pad_end[d] != 0;
+                r.padded |= conv->window.pad_begin[d] != 0 || conv->window.pad_end[d] != 0;
         }
     }
+    return r;
 }
 
 static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *error)
@@ -90,12 +100,11 @@ static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *err
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         uint32_t id = graph->inputs[i];
         struct tf2__plan_tensor *tensor = &plan->tensors[id];
-        bool only_convs, padded, read;
-        classify_readers(graph, id, &only_convs, &padded, &read);
+        const struct readers r = classify_readers(graph, id);
         tensor->planar =
-            only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
+            r.only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
         bool same_order = !plan->policy.channels_last || order_is_dense(&tensor->shape) || tensor->planar;
-        if (!read || (same_order && !(padded && plan->policy.halo))) {
+        if (!r.any || r.only_quantize || (same_order && !(r.padded && plan->policy.halo))) {
             tensor->dense = true;
             plan->inputs[i] = id;
             continue;
@@ -143,7 +152,11 @@ static enum tf2_status lay_out_constant(struct tf2__plan *plan, uint32_t *in, st
     uint32_t constant = *in, id = plan->n_tensors++;
     assert(id < plan->cap_tensors);
     plan->tensors[id] = (struct tf2__plan_tensor){
-        .name = plan->tensors[constant].name, .shape = plan->tensors[constant].shape, .root = id};
+        .name = plan->tensors[constant].name,
+        .dtype = plan->tensors[constant].dtype,
+        .shape = plan->tensors[constant].shape,
+        .quant = plan->tensors[constant].quant,
+        .root = id};
     if (!tf2__plan_add_step(plan, TF2__STEP_COPY, plan->tensors[id].name, &constant, 1, id))
         return tf2__fail_memory(error, sizeof(struct tf2__step), "a step");
     *in = id;
@@ -155,7 +168,8 @@ plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_er
 {
     for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         const struct tf2__node *node = &plan->graph->nodes[i];
-        enum tf2__step_kind kind = is_copy(node->op->id) ? TF2__STEP_COPY : TF2__STEP_NODE;
+        bool copies = is_copy(node->op->id) && node->activation.kind == TF2_ACTIVATION_NONE;
+        enum tf2__step_kind kind = copies ? TF2__STEP_COPY : TF2__STEP_NODE;
         uint32_t data = node->n_in ? node->in[0] : TF2_NO_TENSOR;
         if (plan->policy.channels_last && wants_layout(node->op->id) && plan->tensors[data].data)
             TF2__TRY(lay_out_constant(plan, &data, error));
@@ -187,7 +201,12 @@ init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struc
     TF2__TRY(tf2__graph_infer(graph, input_shapes, shapes, error));
     for (uint32_t i = 0; i < graph->n_tensors; i++)
         plan->tensors[i] = (struct tf2__plan_tensor){
-            .name = graph->tensors[i].name, .shape = shapes[i], .data = graph->tensors[i].data, .root = i};
+            .name = graph->tensors[i].name,
+            .dtype = graph->tensors[i].dtype,
+            .shape = shapes[i],
+            .quant = graph->tensors[i].quant,
+            .data = graph->tensors[i].data,
+            .root = i};
     for (uint32_t i = 0; i < graph->n_tensors; i++) {
         int64_t stride = 1;
         for (uint32_t d = shapes[i].n_dims; plan->tensors[i].data && d-- > 0; stride *= shapes[i].dim[d])
@@ -238,5 +257,5 @@ void tf2__plan_destroy(struct tf2__plan **plan)
 int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor)
 {
     const struct tf2__plan_tensor *t = &plan->tensors[tensor];
-    return plan->tensors[t->root].arena_offset + t->offset;
+    return plan->tensors[t->root].arena_bytes / (int64_t)tf2_dtype_size_bytes(t->dtype) + t->offset;
 }

@@ -6,7 +6,7 @@
  *
  * A tensor is a strided view into the arena. Its root is the tensor that owns memory; a concat's inputs, a
  * slice or a reshape are views into another tensor's root and cost nothing. A root may have a halo: a border
- * of zeros as wide as its consumers' padding, so that convolutions need no bounds tests:
+ * of zeros (u8: of zero points) as wide as its consumers' padding, so that convolutions need no bounds tests:
  *
  * A pixel of a channels-last root may be padded to whole vectors (`room`), so that kernels store without
  * tails.
@@ -28,13 +28,17 @@
 struct tf2__layout_policy {
     bool channels_last; /* feature maps as N, spatial..., C; else dense row-major */
     bool halo;          /* convolutions read padding from memory */
-    uint32_t lanes;     /* channels-last pixels are padded to a multiple of this where it pays; 1: never */
-    uint32_t slack;     /* elements that a kernel may read (never write) before and behind a tensor */
+    /* Channels-last pixels are padded to a multiple of this many elements where it pays; 1: never. */
+    uint32_t lanes;       /* float32 */
+    uint32_t lanes_u8;    /* u8 */
+    uint32_t slack_bytes; /* what a kernel may read (never write) before and behind a tensor */
 };
 
 struct tf2__plan_tensor {
     const char *name;
+    enum tf2_dtype dtype;
     struct tf2_shape shape;
+    struct tf2__quant quant;
     const void *data; /* constants: dense, row-major; they have no place in the arena */
     uint32_t root;    /* the tensor whose memory this one lies in; itself for roots */
     bool laid_out;    /* strides and offset are set */
@@ -51,13 +55,14 @@ struct tf2__plan_tensor {
     bool has_halo;
     int32_t first_step; /* lifetime: written first, read last; -1 before the run, n_steps after it */
     int32_t last_step;
-    int64_t arena_offset; /* elements */
+    int64_t arena_bytes; /* where it lies in the arena: the first byte, halo included */
 };
 
 enum tf2__step_kind {
     TF2__STEP_NODE = 0, /* run the node's operator */
-    TF2__STEP_COPY = 1, /* out = in[0], of the same shape, or both dense in logical order (reshape) */
-    TF2__STEP_FILL = 2, /* zero the whole root of `out`: halo and all */
+    TF2__STEP_COPY = 1, /* out = in[0], of the same shape, or both dense in logical order (reshape); rescaled where
+                           the quantizations differ */
+    TF2__STEP_FILL = 2, /* zero the halo of the root of `out` (u8: fill it with the zero point) */
 };
 
 struct tf2__step {
@@ -71,8 +76,8 @@ struct tf2__step {
 
     /* Set by the device's choose(). */
     const char *kernel;       /* for reports */
-    int64_t scratch_elements; /* memory of its own during this step */
-    int64_t scratch_offset;   /* where it was placed, elements */
+    int64_t scratch_bytes; /* memory of its own during this step */
+    int64_t scratch_at;    /* where it was placed: its first byte in the arena */
     const void *choice;       /* the device's own notes, in the plan's arena */
 };
 
@@ -88,8 +93,8 @@ struct tf2__plan {
     uint32_t *outputs;   /* per graph output: the dense tensor it is read from, or a constant */
     uint32_t *fill_once; /* roots whose halo no other tensor touches: zeroed once per session */
     uint32_t n_fill_once;
-    int64_t arena_elements; /* float elements for a run, slack included */
-    int64_t live_elements;  /* the lower bound: the most that is alive at one step */
+    int64_t arena_bytes; /* for a run, slack included */
+    int64_t live_bytes;  /* the lower bound: the most that is alive at one step */
     int64_t macs;
     size_t weights_bytes; /* as packed by the device */
 };
@@ -105,7 +110,7 @@ enum tf2_status tf2__plan_create(
     struct tf2__plan **plan, struct tf2_error *error);
 void tf2__plan_destroy(struct tf2__plan **plan);
 
-/* Elements from the arena's start to the tensor's index 0, 0, ... */
+/* Elements of the tensor's type from the arena's start to its index 0, 0, ... */
 int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor);
 
 /* --- between the planner's files --- */
