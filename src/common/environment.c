@@ -32,6 +32,12 @@ int tf2__environment_vector_width(void)
     return width == 4 || width == 8 || width == 16 ? width : 0;
 }
 
+const char *tf2__environment_dot(void)
+{
+    const char *value = getenv("TF2_DOT");
+    return value ? value : "";
+}
+
 bool tf2__environment_cache_dir(char *path, size_t size_bytes)
 {
     const char *dir = getenv("TF2_CACHE_DIR");

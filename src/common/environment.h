@@ -16,6 +16,9 @@ const char *tf2__environment_pocl_devices(void);
 /* TF2_VECTOR_WIDTH: 4, 8 or 16 float lanes for the OpenCL kernels, whatever the device prefers; 0: not set. */
 int tf2__environment_vector_width(void);
 
+/* TF2_DOT: the most that integer kernels may use: "generic", "avx2", "vnni" or "amx"; "" when unset. */
+const char *tf2__environment_dot(void);
+
 /*
  * Where compiled kernels are kept: TF2_CACHE_DIR, else $XDG_CACHE_HOME/libtf2, else ~/.cache/libtf2. False:
  * nowhere

@@ -15,14 +15,19 @@
 #include <pthread.h>
 
 #include "runtime/cl/cl.h"
+#include "runtime/cl/cpu.h"
 
 /* Program families: one OpenCL program each. */
 enum tf2__cl_family {
     TF2__CL_CONV,
+    TF2__CL_CONV_AMX,
+    TF2__CL_CONV_INT8,
     TF2__CL_DEPTHWISE,
     TF2__CL_MAP,
+    TF2__CL_MAP_INT8,
     TF2__CL_NORM,
     TF2__CL_POOL,
+    TF2__CL_POOL_INT8,
     TF2__CL_RESAMPLE,
     TF2__CL_WINOGRAD,
     TF2__CL_N_FAMILIES,
@@ -36,7 +41,9 @@ struct tf2__cl_device {
     bool is_pocl_cpu;     /* the cores of this machine, through clang: host memory is the device's memory */
     char *cache_dir;      /* NULL: no cache */
     char *key;            /* what a compiled program depends on besides its source */
-    pthread_mutex_t lock; /* guards programs */
+    pthread_mutex_t lock; /* guards dot and programs */
+    enum tf2__cl_dot dot; /* what may be used; lowered when its program does not build */
+    bool dot_is_sure;     /* its program was built */
     cl_program programs[TF2__CL_N_FAMILIES];
     char strings[4][256]; /* id, name, vendor, driver */
 };
@@ -58,6 +65,12 @@ void tf2__cl_cache_store(
 /* The family's program, built when it is first asked for. */
 enum tf2_status tf2__cl_program_get(
     struct tf2__cl_device *device, enum tf2__cl_family family, cl_program *program, struct tf2_error *error);
+
+/* How integers are multiplied on this device: the best way whose program builds. Does not change afterwards. */
+enum tf2_status
+tf2__cl_dot_get(struct tf2__cl_device *device, enum tf2__cl_dot *dot, struct tf2_error *error);
+/* Output channels of a vector: LC of int8.clh. */
+int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width);
 
 /* --- memory.c --- */
 
@@ -82,6 +95,24 @@ struct tf2__cl_tile {
 };
 /* The variants that exist for a vector width, in the order of compilation. */
 const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n);
+/* The same of conv_int8.cl. */
+const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, int vector_width, size_t *n);
+/* The one with the least padded work, of the given ones. */
+struct tf2__cl_tile tf2__cl_tile_best(
+    const struct tf2__cl_tile *tiles, size_t n, int vector_width, int64_t n_pixels, int64_t out_per_group);
+
+/* --- taps.c --- */
+
+struct tf2__cl_taps {
+    int64_t n;
+    cl_int *offset; /* per tap: its first byte, relative to a pixel's base */
+    int64_t *place; /* per input: tap * width + byte within the tap */
+};
+
+/* Covers n inputs, given by byte offsets, with taps of `width` bytes. Arrays lie in the arena. */
+enum tf2_status tf2__cl_taps_make(
+    struct tf2__arena *arena, const cl_int *offsets, int64_t n, int32_t width, struct tf2__cl_taps *taps,
+    struct tf2_error *error);
 
 /* --- an executable: launches, and the buffers they use --- */
 
@@ -101,7 +132,7 @@ struct tf2__cl_arg {
     } value;
 };
 
-#define TF2__CL_MAX_ARGS 24
+#define TF2__CL_MAX_ARGS 32
 
 struct tf2__cl_launch {
     enum tf2__cl_family family;
@@ -185,12 +216,13 @@ void tf2__cl_map_of(const struct tf2__plan *plan, uint32_t tensor, struct tf2__c
 /* One way to run one kind of step. */
 struct tf2__cl_row {
     enum tf2_op op;
+    bool int8; /* for nodes on integers */
     const char *name;
     /* NULL: always. */
     bool (*fits)(const struct tf2__plan *plan, const struct tf2__step *step);
     /* Fills kernel, scratch and choice. NULL: nothing to choose. */
     enum tf2_status (*choose)(
-        const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+        struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
         struct tf2_error *error);
     enum tf2_status (*make)(struct tf2__cl_build *build, const struct tf2__step *step);
 };
@@ -198,7 +230,9 @@ struct tf2__cl_row {
 extern const struct tf2__cl_row tf2__cl_row_winograd, tf2__cl_row_conv, tf2__cl_row_depthwise,
     tf2__cl_row_gemm, tf2__cl_row_pool, tf2__cl_row_activation, tf2__cl_row_prelu, tf2__cl_row_batch_norm,
     tf2__cl_row_scale, tf2__cl_row_eltwise, tf2__cl_row_slice, tf2__cl_row_transpose, tf2__cl_row_softmax,
-    tf2__cl_row_lrn, tf2__cl_row_resize, tf2__cl_row_pad;
+    tf2__cl_row_lrn, tf2__cl_row_resize, tf2__cl_row_pad, tf2__cl_row_conv_int8, tf2__cl_row_gemm_int8,
+    tf2__cl_row_pool_int8, tf2__cl_row_eltwise_int8, tf2__cl_row_lookup, tf2__cl_row_quantize,
+    tf2__cl_row_dequantize, tf2__cl_row_lrn_int8, tf2__cl_row_slice_int8, tf2__cl_row_transpose_int8;
 
 /* The row for a NODE step; choose() has found one for every step. */
 const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step);
@@ -234,6 +268,17 @@ struct tf2__cl_conv {
 
 void tf2__cl_conv_describe(
     const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_conv *conv);
+/* Byte (element) offsets of a pixel's inputs in the order of a row of weights; the table of pixels: input base, output
+ * offset, residual offset, n_pixels each. */
+void tf2__cl_conv_inputs(const struct tf2__cl_conv *conv, cl_int *offsets);
+void tf2__cl_conv_pixels(const struct tf2__cl_conv *conv, cl_int *table);
+/* The same for inner products; *axis is the first dimension that is summed. */
+void tf2__cl_gemm_describe(
+    const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_conv *conv, uint32_t *axis);
+void tf2__cl_gemm_inputs(
+    const struct tf2__plan *plan, const struct tf2__step *step, uint32_t axis, int64_t n, cl_int *offsets);
+void tf2__cl_gemm_pixels(
+    const struct tf2__plan *plan, const struct tf2__step *step, uint32_t axis, int64_t n, cl_int *table);
 /* The best tile of conv.cl for so many pixels and output channels. */
 struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group);
 /* How many tiles a work item should do, of n_tiles. */

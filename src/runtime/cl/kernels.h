@@ -7,10 +7,15 @@
 
 extern const char tf2__kernel_base[];
 extern const char tf2__kernel_conv[];
+extern const char tf2__kernel_conv_amx[];
+extern const char tf2__kernel_conv_int8[];
 extern const char tf2__kernel_depthwise[];
+extern const char tf2__kernel_int8[];
 extern const char tf2__kernel_map[];
+extern const char tf2__kernel_map_int8[];
 extern const char tf2__kernel_norm[];
 extern const char tf2__kernel_pool[];
+extern const char tf2__kernel_pool_int8[];
 extern const char tf2__kernel_resample[];
 extern const char tf2__kernel_winograd[];
 

@@ -202,6 +202,18 @@ static bool is_pocl_cpu(cl_device_id id)
     return pocl_major(platform) > 0 && strcmp(type_name(id), "cpu") == 0;
 }
 
+/* TF2_DOT can ask for less than the processor can do, not for more. */
+static enum tf2__cl_dot choose_dot(bool is_cpu)
+{
+    static const char *const names[] = {"generic", "avx2", "vnni", "amx"};
+    enum tf2__cl_dot best = is_cpu ? tf2__cl_cpu_dot() : TF2__CL_DOT_GENERIC;
+    for (int dot = 0; dot < (int)best; dot++) {
+        if (strcmp(tf2__environment_dot(), names[dot]) == 0)
+            return (enum tf2__cl_dot)dot;
+    }
+    return best;
+}
+
 static void describe(struct tf2__cl_device *device, size_t index)
 {
     cl_ulong memory = 0;
@@ -249,6 +261,7 @@ enum tf2_status tf2__cl_device_open(
     device->id = platforms->devices[index];
     device->vector_width = choose_vector_width(device->id);
     device->is_pocl_cpu = is_pocl_cpu(device->id);
+    device->dot = choose_dot(device->is_pocl_cpu);
     device->base.policy = (struct tf2__layout_policy){
         .channels_last = true,
         .halo = true,

@@ -19,6 +19,28 @@ static const struct tf2__cl_tile tiles_8[] = {
     {6, 2, 0.90f}, {4, 3, 0.90f}, {8, 1, 0.70f}, {1, 4, 0.30f}, {3, 4, 0.80f}};
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
+/* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 4; plain vectors, which need more of them. */
+static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.92f},  {8, 3, 0.90f}, {12, 2, 0.85f},
+                                                 {14, 1, 0.60f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
+static const struct tf2__cl_tile tiles_avx2[] = {{3, 4, 0.90f}, {4, 2, 0.80f}, {1, 4, 0.40f}};
+static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
+
+const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, int vector_width, size_t *n)
+{
+    (void)vector_width;
+    if (dot >= TF2__CL_DOT_VNNI) {
+        *n = TF2__COUNT(tiles_vnni);
+        return tiles_vnni;
+    }
+    *n = TF2__COUNT(tiles_avx2);
+    return dot == TF2__CL_DOT_AVX2 ? tiles_avx2 : tiles_plain;
+}
+
+int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width)
+{
+    return dot >= TF2__CL_DOT_VNNI ? 16 : dot == TF2__CL_DOT_AVX2 ? 4 : vector_width;
+}
+
 const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 {
     switch (vector_width) {
@@ -35,23 +57,34 @@ const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 }
 
 static const char *const family_source[TF2__CL_N_FAMILIES] = {
-    [TF2__CL_CONV] = tf2__kernel_conv,         [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
-    [TF2__CL_MAP] = tf2__kernel_map,           [TF2__CL_NORM] = tf2__kernel_norm,
-    [TF2__CL_POOL] = tf2__kernel_pool,         [TF2__CL_RESAMPLE] = tf2__kernel_resample,
+    [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
+    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
+    [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
+    [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8, [TF2__CL_RESAMPLE] = tf2__kernel_resample,
     [TF2__CL_WINOGRAD] = tf2__kernel_winograd,
 };
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
-    [TF2__CL_CONV] = "conv.cl",         [TF2__CL_DEPTHWISE] = "depthwise.cl",
-    [TF2__CL_MAP] = "map.cl",           [TF2__CL_NORM] = "norm.cl",
-    [TF2__CL_POOL] = "pool.cl",         [TF2__CL_RESAMPLE] = "resample.cl",
+    [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
+    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
+    [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
+    [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
+    [TF2__CL_POOL_INT8] = "pool_int8.cl", [TF2__CL_RESAMPLE] = "resample.cl",
     [TF2__CL_WINOGRAD] = "winograd.cl",
 };
+
+static bool is_int8(enum tf2__cl_family family)
+{
+    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_MAP_INT8 ||
+           family == TF2__CL_POOL_INT8;
+}
 
 struct sources {
     const char *text[MAX_SOURCES];
     size_t n;
     char defines[MAX_SOURCES][48];
+    char dot[32];
 };
 
 static void collect(const struct tf2__cl_device *device, enum tf2__cl_family family, struct sources *s)
@@ -63,12 +96,19 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
         s->text[s->n++] = family_source[family];
         s->text[s->n++] = "#define T 2\n";
     }
-    if (family != TF2__CL_CONV) {
+    if (is_int8(family)) {
+        snprintf(s->dot, sizeof(s->dot), "#define TF2_DOT %d\n", (int)device->dot);
+        s->text[s->n++] = s->dot;
+        s->text[s->n++] = tf2__kernel_int8;
+    }
+    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8) {
         s->text[s->n++] = family_source[family];
         return;
     }
     size_t n_tiles;
-    const struct tf2__cl_tile *tiles = tf2__cl_tiles(device->vector_width, &n_tiles);
+    const struct tf2__cl_tile *tiles = family == TF2__CL_CONV
+                                           ? tf2__cl_tiles(device->vector_width, &n_tiles)
+                                           : tf2__cl_tiles_int8(device->dot, device->vector_width, &n_tiles);
     for (size_t i = 0; i < n_tiles; i++) {
         snprintf(
             s->defines[i], sizeof(s->defines[i]), "#define P %d\n#define R %d\n", tiles[i].pixels,
@@ -155,6 +195,27 @@ static enum tf2_status build_program(
     store_binary(device, program, &s);
     *out = program;
     return TF2_OK;
+}
+
+enum tf2_status tf2__cl_dot_get(struct tf2__cl_device *device, enum tf2__cl_dot *dot, struct tf2_error *error)
+{
+    enum tf2_status status = TF2_OK;
+    pthread_mutex_lock(&device->lock);
+    while (!device->dot_is_sure) {
+        enum tf2__cl_family family = device->dot == TF2__CL_DOT_AMX ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8;
+        status = device->programs[family] ? TF2_OK
+                                          : build_program(device, family, &device->programs[family], error);
+        device->dot_is_sure = status == TF2_OK;
+        if (status == TF2_OK || device->dot == TF2__CL_DOT_GENERIC)
+            break;
+        tf2__log(
+            &device->base.env, TF2_LOG_WARNING, "%s: integer kernels %d do not build, taking simpler ones",
+            device->base.info.id, (int)device->dot);
+        device->dot--;
+    }
+    *dot = device->dot;
+    pthread_mutex_unlock(&device->lock);
+    return status;
 }
 
 enum tf2_status tf2__cl_program_get(

@@ -63,7 +63,7 @@ static int64_t map_offset(const struct tf2__cl_map_view *m, int64_t n, int64_t d
     return n * m->stride_n + d * m->stride[0] + h * m->stride[1] + w * m->stride[2];
 }
 
-static void fill_pixels(const struct tf2__cl_conv *p, cl_int *table)
+void tf2__cl_conv_pixels(const struct tf2__cl_conv *p, cl_int *table)
 {
     cl_int *in = table, *out = table + p->n_pixels, *add = out + p->n_pixels;
     for (int64_t n = 0; n < p->y.n; n++) {
@@ -97,6 +97,23 @@ static void fill_taps(const struct tf2__cl_conv *p, cl_int *taps)
     }
 }
 
+/* In the order of a row of weights: channels, then kernel positions. */
+void tf2__cl_conv_inputs(const struct tf2__cl_conv *p, cl_int *offsets)
+{
+    int64_t position = 0, n_positions = p->n_taps / p->in_per_group;
+    for (int64_t d = 0; d < p->window[0].kernel; d++) {
+        for (int64_t h = 0; h < p->window[1].kernel; h++) {
+            for (int64_t w = 0; w < p->window[2].kernel; w++, position++) {
+                int64_t at = map_offset(
+                    &p->x, 0, d * p->window[0].dilation, h * p->window[1].dilation,
+                    w * p->window[2].dilation);
+                for (int64_t c = 0; c < p->in_per_group; c++)
+                    offsets[c * n_positions + position] = (cl_int)(at + c * p->x.stride_c);
+            }
+        }
+    }
+}
+
 static enum tf2_status
 make_tables(struct tf2__cl_build *build, const struct tf2__cl_conv *p, uint32_t *taps, uint32_t *pixels)
 {
@@ -105,7 +122,7 @@ make_tables(struct tf2__cl_build *build, const struct tf2__cl_conv *p, uint32_t 
     fill_taps(p, data);
     TF2__TRY(tf2__cl_buffer_unmap(build, *taps, data));
     TF2__TRY(tf2__cl_buffer_map(build, 3 * p->n_pixels, pixels, &data));
-    fill_pixels(p, data);
+    tf2__cl_conv_pixels(p, data);
     return tf2__cl_buffer_unmap(build, *pixels, data);
 }
 
@@ -198,10 +215,9 @@ tf2__cl_arg_residual(struct tf2__cl_build *build, const struct tf2__step *step, 
  * The tile with the least padded work, weighed by what each reaches. Work beyond the last channel and the
  * last pixel is computed and thrown away.
  */
-struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group)
+struct tf2__cl_tile tf2__cl_tile_best(
+    const struct tf2__cl_tile *tiles, size_t n, int vector_width, int64_t n_pixels, int64_t out_per_group)
 {
-    size_t n;
-    const struct tf2__cl_tile *tiles = tf2__cl_tiles(vector_width, &n);
     struct tf2__cl_tile best = {0};
     double least = 0;
     for (size_t i = 0; i < n; i++) {
@@ -218,13 +234,20 @@ struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int6
     return best;
 }
 
+struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group)
+{
+    size_t n;
+    const struct tf2__cl_tile *tiles = tf2__cl_tiles(vector_width, &n);
+    return tf2__cl_tile_best(tiles, n, vector_width, n_pixels, out_per_group);
+}
+
 int64_t tf2__cl_strip(const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles)
 {
     return TF2__MIN(TF2__MAX(STRIP_MACS / (tile->pixels * lanes * n_taps), 1), n_tiles);
 }
 
 static enum tf2_status choose_conv(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
     const struct tf2__cl_conv *p, struct tf2_error *error)
 {
     struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
@@ -274,7 +297,7 @@ make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struc
 }
 
 static enum tf2_status conv_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
     struct tf2_error *error)
 {
     struct tf2__cl_conv p;
@@ -294,7 +317,7 @@ const struct tf2__cl_row tf2__cl_row_conv = {
 
 /* --- inner products: rows are pixels, everything from `axis` on is taps --- */
 
-static void describe_gemm(
+void tf2__cl_gemm_describe(
     const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_conv *p, uint32_t *axis)
 {
     const struct tf2_gemm_attr *attr = step->node->attr;
@@ -323,13 +346,28 @@ fill_offsets(const struct tf2__plan_tensor *t, uint32_t first, uint32_t last, in
     }
 }
 
+void tf2__cl_gemm_inputs(
+    const struct tf2__plan *plan, const struct tf2__step *step, uint32_t axis, int64_t n, cl_int *offsets)
+{
+    const struct tf2__plan_tensor *x = &plan->tensors[step->in[0]];
+    fill_offsets(x, axis, x->shape.n_dims, n, offsets);
+}
+
+void tf2__cl_gemm_pixels(
+    const struct tf2__plan *plan, const struct tf2__step *step, uint32_t axis, int64_t n, cl_int *table)
+{
+    fill_offsets(&plan->tensors[step->in[0]], 0, axis, n, table);
+    fill_offsets(&plan->tensors[step->out], 0, axis, n, table + n);
+    memset(table + 2 * n, 0, (size_t)n * sizeof(*table));
+}
+
 static enum tf2_status gemm_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
     struct tf2_error *error)
 {
     struct tf2__cl_conv p;
     uint32_t axis;
-    describe_gemm(plan, step, &p, &axis);
+    tf2__cl_gemm_describe(plan, step, &p, &axis);
     return choose_conv(device, plan, step, &p, error);
 }
 
@@ -340,17 +378,14 @@ static enum tf2_status gemm_make(struct tf2__cl_build *build, const struct tf2__
     struct tf2__cl_conv p;
     uint32_t axis, taps, pixels, weights, bias;
     void *data;
-    describe_gemm(plan, step, &p, &axis);
-    const struct tf2__plan_tensor *x = &plan->tensors[step->in[0]], *y = &plan->tensors[step->out];
+    tf2__cl_gemm_describe(plan, step, &p, &axis);
     int64_t lanes = (int64_t)choice->tile.vectors * build->device->vector_width;
     int64_t blocks = tf2__ceil_div(p.out_per_group, lanes);
     TF2__TRY(tf2__cl_buffer_map(build, p.n_taps, &taps, &data));
-    fill_offsets(x, axis, x->shape.n_dims, p.n_taps, data);
+    tf2__cl_gemm_inputs(plan, step, axis, p.n_taps, data);
     TF2__TRY(tf2__cl_buffer_unmap(build, taps, data));
     TF2__TRY(tf2__cl_buffer_map(build, 3 * p.n_pixels, &pixels, &data));
-    fill_offsets(x, 0, axis, p.n_pixels, data);
-    fill_offsets(y, 0, axis, p.n_pixels, (cl_int *)data + p.n_pixels);
-    memset((cl_int *)data + 2 * p.n_pixels, 0, (size_t)p.n_pixels * sizeof(cl_int));
+    tf2__cl_gemm_pixels(plan, step, axis, p.n_pixels, data);
     TF2__TRY(tf2__cl_buffer_unmap(build, pixels, data));
     TF2__TRY(pack_weights(
         build, &p, plan->tensors[step->in[1]].data, tf2__cl_conv_bias(plan, step), lanes, &weights, &bias));

@@ -2,7 +2,7 @@
 /*
  * step_map.c: element-wise steps and everything that only moves data (map.cl).
  */
-#include "runtime/cl/internal.h"
+#include "runtime/cl/operand.h"
 
 #include <math.h>
 
@@ -19,147 +19,35 @@ enum map_op {
     MAP_PRELU = 8,
 };
 
-#define OUTER_DIMS    5
-#define PIECE         2048 /* elements of the inner dimension that one work item does */
-#define TABLE_NUMBERS 32
-
-enum place {
-    PLACE_TENSOR = 0, /* plan tensor `id` */
-    PLACE_BUFFER = 1, /* uploaded buffer `id` */
-    PLACE_ARENA = 2,  /* scratch in the arena */
-};
-
-/* An operand: where it lies, `offset` elements further on, and its strides over the output's dimensions. */
-struct operand {
-    enum place place;
-    uint32_t id;
-    int64_t offset;
-    int64_t stride[TF2_MAX_DIMS];
-};
+#define PIECE 2048 /* elements of the inner dimension that one work item does */
 
 struct map {
     enum map_op op;
     struct tf2_shape shape;
-    struct operand y, a, b, c;
+    struct tf2__cl_operand y, a, b, c;
     uint32_t n_operands; /* with y */
     float p, q;
     struct tf2_activation activation;
 };
 
-static struct operand tensor_operand(const struct tf2__plan *plan, uint32_t tensor)
-{
-    struct operand operand = {.id = tensor};
-    memcpy(operand.stride, plan->tensors[tensor].stride, sizeof(operand.stride));
-    return operand;
-}
-
-/* Strides of a tensor that broadcasts to `shape` as in NumPy: aligned at the last dimension. */
-static struct operand
-broadcast_operand(const struct tf2__plan *plan, uint32_t tensor, const struct tf2_shape *shape)
-{
-    const struct tf2__plan_tensor *t = &plan->tensors[tensor];
-    struct operand operand = {.id = tensor};
-    for (uint32_t d = 0; d < t->shape.n_dims; d++) {
-        if (t->shape.dim[d] != 1)
-            operand.stride[shape->n_dims - t->shape.n_dims + d] = t->stride[d];
-    }
-    return operand;
-}
-
-/* A dense constant with one value per index of dimensions axis .. axis + n - 1. */
-static struct operand
-buffer_operand(uint32_t buffer, const struct tf2_shape *shape, uint32_t axis, uint32_t n)
-{
-    struct operand operand = {.place = PLACE_BUFFER, .id = buffer};
-    int64_t stride = 1;
-    for (uint32_t d = axis + n; d-- > axis;) {
-        operand.stride[d] = shape->dim[d] == 1 ? 0 : stride;
-        stride *= shape->dim[d];
-    }
-    return operand;
-}
-
-static enum tf2_status arg_operand(struct tf2__cl_build *build, const struct operand *operand)
-{
-    if (operand->place == PLACE_TENSOR) {
-        TF2__TRY(tf2__cl_arg_tensor(build, operand->id));
-        build->launch->args[build->launch->n_args - 1].value.i += (cl_int)operand->offset;
-        return TF2_OK;
-    }
-    if (operand->place == PLACE_BUFFER)
-        tf2__cl_arg_buffer(build, operand->id);
-    else
-        tf2__cl_arg_arena(build);
-    tf2__cl_arg_int(build, operand->offset);
-    return TF2_OK;
-}
-
-/* Table of map.cl: outer extents, outer strides per operand, inner strides per operand. */
-static enum tf2_status make_table(
-    struct tf2__cl_build *build, const struct tf2__cl_walk *walk, uint32_t n_operands, uint32_t *buffer)
-{
-    cl_int t[TABLE_NUMBERS] = {0};
-    if (walk->n_dims > OUTER_DIMS + 1)
-        return tf2__fail(
-            build->error, TF2_ERR_UNSUPPORTED, "data in %u separate dimensions, at most %d supported",
-            walk->n_dims, OUTER_DIMS + 1);
-    for (int d = 0; d < OUTER_DIMS; d++)
-        t[d] = 1;
-    for (uint32_t d = 0; d + 1 < walk->n_dims; d++) {
-        uint32_t to = OUTER_DIMS + 1 - walk->n_dims + d;
-        t[to] = (cl_int)walk->dim[d];
-        for (uint32_t op = 0; op < n_operands; op++)
-            t[5 + 5 * op + to] = (cl_int)walk->stride[op][d];
-    }
-    for (uint32_t op = 0; op < n_operands; op++)
-        t[25 + op] = (cl_int)walk->stride[op][walk->n_dims - 1];
-    return tf2__cl_buffer_from(build, t, TABLE_NUMBERS, buffer);
-}
-
-/* Indices of the outer dimensions but the innermost of them, which the kernel loops over. */
-static int64_t outer_count(const struct tf2__cl_walk *walk)
-{
-    int64_t n = 1;
-    for (uint32_t d = 0; d + 2 < walk->n_dims; d++)
-        n *= walk->dim[d];
-    return n;
-}
-
-/*
- * Lets a walk run over the padding of the output's pixels too, so that it has no tails: what is computed
- * there nobody reads, and what is read there (a neighbour, or slack behind a buffer) does no harm.
- */
-static struct tf2_shape padded_shape(const struct tf2__plan *plan, const struct map *m)
-{
-    struct tf2_shape shape = m->shape;
-    const struct operand *operands[] = {&m->y, &m->a, &m->b, &m->c};
-    int64_t room = m->y.place == PLACE_TENSOR ? plan->tensors[m->y.id].room : 0;
-    for (uint32_t i = 0; i < m->n_operands; i++) {
-        if (operands[i]->stride[1] != 1 && (i == 0 || operands[i]->stride[1] != 0))
-            room = 0;
-    }
-    if (room && tf2_shape_equal(&shape, &plan->tensors[m->y.id].shape))
-        shape.dim[1] += room;
-    return shape;
-}
-
 static enum tf2_status make_map(struct tf2__cl_build *build, const struct map *m)
 {
     /* Operands that an operation does not have are read all the same: they repeat a, and cost nothing. */
-    const struct operand *b = m->n_operands > 2 ? &m->b : &m->a;
-    const struct operand *c = m->n_operands > 3 ? &m->c : &m->a;
+    const struct tf2__cl_operand *b = m->n_operands > 2 ? &m->b : &m->a;
+    const struct tf2__cl_operand *c = m->n_operands > 3 ? &m->c : &m->a;
     const int64_t *strides[4] = {m->y.stride, m->a.stride, b->stride, c->stride};
     struct tf2__cl_walk walk;
     uint32_t table;
-    const struct tf2_shape shape = padded_shape(build->plan, m);
+    const struct tf2__cl_operand *operands[4] = {&m->y, &m->a, b, c};
+    const struct tf2_shape shape = tf2__cl_padded_shape(build->plan, &m->shape, operands, m->n_operands);
     tf2__cl_collapse(&shape, strides, 4, &walk);
-    TF2__TRY(make_table(build, &walk, 4, &table));
+    TF2__TRY(tf2__cl_walk_table(build, &walk, 4, &table));
     int64_t inner = walk.dim[walk.n_dims - 1];
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_MAP, "map"));
-    TF2__TRY(arg_operand(build, &m->y));
-    TF2__TRY(arg_operand(build, &m->a));
-    TF2__TRY(arg_operand(build, b));
-    TF2__TRY(arg_operand(build, c));
+    TF2__TRY(tf2__cl_arg_operand(build, &m->y));
+    TF2__TRY(tf2__cl_arg_operand(build, &m->a));
+    TF2__TRY(tf2__cl_arg_operand(build, b));
+    TF2__TRY(tf2__cl_arg_operand(build, c));
     tf2__cl_arg_buffer(build, table);
     tf2__cl_arg_int(build, inner);
     tf2__cl_arg_int(build, PIECE);
@@ -169,7 +57,7 @@ static enum tf2_status make_map(struct tf2__cl_build *build, const struct map *m
     tf2__cl_arg_int(build, m->activation.kind);
     tf2__cl_arg_float(build, m->activation.alpha);
     tf2__cl_arg_float(build, m->activation.beta);
-    tf2__cl_launch_size(build, outer_count(&walk), tf2__ceil_div(inner, PIECE));
+    tf2__cl_launch_size(build, tf2__cl_walk_outer(&walk), tf2__ceil_div(inner, PIECE));
     return TF2_OK;
 }
 
@@ -177,7 +65,7 @@ enum tf2_status
 tf2__cl_make_activation(struct tf2__cl_build *build, const struct tf2_activation *activation, uint32_t tensor)
 {
     struct map m = {.op = MAP_COPY, .shape = build->plan->tensors[tensor].shape, .n_operands = 2};
-    m.y = m.a = tensor_operand(build->plan, tensor);
+    m.y = m.a = tf2__cl_operand_tensor(build->plan, tensor);
     m.activation = *activation;
     return make_map(build, &m);
 }
@@ -192,8 +80,8 @@ enum tf2_status tf2__cl_make_add(
         .p = 1,
         .q = 1,
         .activation = *activation};
-    m.y = m.a = tensor_operand(build->plan, tensor);
-    m.b = tensor_operand(build->plan, other);
+    m.y = m.a = tf2__cl_operand_tensor(build->plan, tensor);
+    m.b = tf2__cl_operand_tensor(build->plan, other);
     return make_map(build, &m);
 }
 
@@ -203,8 +91,8 @@ enum tf2_status tf2__cl_make_add(
 static struct map step_map(struct tf2__cl_build *build, const struct tf2__step *step, enum map_op op)
 {
     struct map m = {.op = op, .shape = build->plan->tensors[step->out].shape, .n_operands = 2};
-    m.y = tensor_operand(build->plan, step->out);
-    m.a = tensor_operand(build->plan, step->in[0]);
+    m.y = tf2__cl_operand_tensor(build->plan, step->out);
+    m.a = tf2__cl_operand_tensor(build->plan, step->in[0]);
     m.activation = step->node ? step->node->activation : (struct tf2_activation){0};
     return m;
 }
@@ -234,7 +122,7 @@ static enum tf2_status prelu_make(struct tf2__cl_build *build, const struct tf2_
     int64_t n = tf2_shape_count(&slope->shape);
     uint32_t buffer;
     TF2__TRY(tf2__cl_buffer_from(build, slope->data, n, &buffer));
-    m.b = buffer_operand(buffer, &m.shape, channel_axis(&m.shape), n == 1 ? 0 : 1);
+    m.b = tf2__cl_operand_buffer(buffer, &m.shape, channel_axis(&m.shape), n == 1 ? 0 : 1);
     m.n_operands = 3;
     return make_map(build, &m);
 }
@@ -260,8 +148,8 @@ static enum tf2_status batch_norm_make(struct tf2__cl_build *build, const struct
     }
     TF2__TRY(tf2__cl_buffer_unmap(build, scale, scale_data));
     TF2__TRY(tf2__cl_buffer_unmap(build, shift, shift_data));
-    m.b = buffer_operand(scale, &m.shape, channel_axis(&m.shape), 1);
-    m.c = buffer_operand(shift, &m.shape, channel_axis(&m.shape), 1);
+    m.b = tf2__cl_operand_buffer(scale, &m.shape, channel_axis(&m.shape), 1);
+    m.c = tf2__cl_operand_buffer(shift, &m.shape, channel_axis(&m.shape), 1);
     m.n_operands = 4;
     return make_map(build, &m);
 }
@@ -279,12 +167,12 @@ static enum tf2_status scale_make(struct tf2__cl_build *build, const struct tf2_
     uint32_t axis = (uint32_t)(attr->axis < 0 ? attr->axis + (int32_t)m.shape.n_dims : attr->axis);
     uint32_t buffer;
     TF2__TRY(tf2__cl_buffer_from(build, scale->data, tf2_shape_count(&scale->shape), &buffer));
-    m.b = buffer_operand(buffer, &m.shape, axis, scale->shape.n_dims);
+    m.b = tf2__cl_operand_buffer(buffer, &m.shape, axis, scale->shape.n_dims);
     m.n_operands = 3;
     if (has_bias) {
         const struct tf2__plan_tensor *bias = &tensors[step->in[2]];
         TF2__TRY(tf2__cl_buffer_from(build, bias->data, tf2_shape_count(&bias->shape), &buffer));
-        m.c = buffer_operand(buffer, &m.shape, axis, bias->shape.n_dims);
+        m.c = tf2__cl_operand_buffer(buffer, &m.shape, axis, bias->shape.n_dims);
         m.n_operands = 4;
     }
     return make_map(build, &m);
@@ -317,10 +205,10 @@ static enum tf2_status eltwise_make(struct tf2__cl_build *build, const struct tf
     const struct tf2_eltwise_attr *attr = step->node->attr;
     struct map m = step_map(build, step, eltwise_op(attr->kind));
     m.n_operands = 3;
-    m.a = broadcast_operand(build->plan, step->in[0], &m.shape);
+    m.a = tf2__cl_operand_broadcast(build->plan, step->in[0], &m.shape);
     m.p = attr->has_coefficients ? attr->coefficient[0] : 1.0f;
     for (uint32_t k = 1; k < step->n_in; k++) {
-        m.b = broadcast_operand(build->plan, step->in[k], &m.shape);
+        m.b = tf2__cl_operand_broadcast(build->plan, step->in[k], &m.shape);
         m.q = attr->has_coefficients ? attr->coefficient[k] : 1.0f;
         m.activation = k + 1 == step->n_in ? step->node->activation : (struct tf2_activation){0};
         TF2__TRY(make_map(build, &m));
@@ -337,10 +225,14 @@ const struct tf2__cl_row tf2__cl_row_eltwise = {
 
 /* y = x over the same indices, whatever the orders. */
 static enum tf2_status copy_strided(
-    struct tf2__cl_build *build, const struct tf2_shape *shape, const struct operand *y,
-    const struct operand *x)
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2_shape *shape,
+    const struct tf2__cl_operand *y, const struct tf2__cl_operand *x)
 {
+    if (build->plan->tensors[step->out].dtype != TF2_DTYPE_F32)
+        return tf2__cl_copy_int8(build, step, shape, y, x);
     struct map m = {.op = MAP_COPY, .shape = *shape, .y = *y, .a = *x, .n_operands = 2};
+    if (step->kind == TF2__STEP_NODE)
+        m.activation = step->node->activation;
     return make_map(build, &m);
 }
 
@@ -348,33 +240,39 @@ static enum tf2_status slice_make(struct tf2__cl_build *build, const struct tf2_
 {
     const struct tf2_slice_attr *attr = step->node->attr;
     const struct tf2__plan_tensor *in = &build->plan->tensors[step->in[0]];
-    struct map m = step_map(build, step, MAP_COPY);
-    int64_t shift = 0;
+    const struct tf2_shape *shape = &build->plan->tensors[step->out].shape;
+    struct tf2__cl_operand y = tf2__cl_operand_tensor(build->plan, step->out);
+    struct tf2__cl_operand x = tf2__cl_operand_tensor(build->plan, step->in[0]);
     for (uint32_t d = 0; d < in->shape.n_dims; d++) {
         int64_t stride = attr->step[d] ? attr->step[d] : 1;
         int64_t begin = attr->begin[d] < 0 ? attr->begin[d] + in->shape.dim[d] : attr->begin[d];
         begin = TF2__MIN(TF2__MAX(begin, 0), in->shape.dim[d] - 1);
-        shift += begin * in->stride[d];
-        m.a.stride[d] = m.shape.dim[d] == 1 ? 0 : in->stride[d] * stride;
+        x.offset += begin * in->stride[d];
+        x.stride[d] = shape->dim[d] == 1 ? 0 : in->stride[d] * stride;
     }
-    m.a.offset = shift;
-    return make_map(build, &m);
+    return copy_strided(build, step, shape, &y, &x);
 }
 
 const struct tf2__cl_row tf2__cl_row_slice = {.op = TF2_OP_SLICE, .name = "map_slice", .make = slice_make};
+const struct tf2__cl_row tf2__cl_row_slice_int8 = {
+    .op = TF2_OP_SLICE, .int8 = true, .name = "map_int8_slice", .make = slice_make};
 
 static enum tf2_status transpose_make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
     const struct tf2_transpose_attr *attr = step->node->attr;
     const struct tf2__plan_tensor *in = &build->plan->tensors[step->in[0]];
-    struct map m = step_map(build, step, MAP_COPY);
-    for (uint32_t d = 0; d < m.shape.n_dims; d++)
-        m.a.stride[d] = in->stride[attr->perm[d]];
-    return make_map(build, &m);
+    const struct tf2_shape *shape = &build->plan->tensors[step->out].shape;
+    struct tf2__cl_operand y = tf2__cl_operand_tensor(build->plan, step->out);
+    struct tf2__cl_operand x = tf2__cl_operand_tensor(build->plan, step->in[0]);
+    for (uint32_t d = 0; d < shape->n_dims; d++)
+        x.stride[d] = in->stride[attr->perm[d]];
+    return copy_strided(build, step, shape, &y, &x);
 }
 
 const struct tf2__cl_row tf2__cl_row_transpose = {
     .op = TF2_OP_TRANSPOSE, .name = "map_transpose", .make = transpose_make};
+const struct tf2__cl_row tf2__cl_row_transpose_int8 = {
+    .op = TF2_OP_TRANSPOSE, .int8 = true, .name = "map_int8_transpose", .make = transpose_make};
 
 static bool is_dense(const struct tf2__plan_tensor *t)
 {
@@ -409,64 +307,100 @@ enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2_
 {
     const struct tf2__plan_tensor *in = &build->plan->tensors[step->in[0]];
     const struct tf2__plan_tensor *out = &build->plan->tensors[step->out];
-    struct operand x = tensor_operand(build->plan, step->in[0]);
-    struct operand y = tensor_operand(build->plan, step->out);
+    struct tf2__cl_operand x = tf2__cl_operand_tensor(build->plan, step->in[0]);
+    struct tf2__cl_operand y = tf2__cl_operand_tensor(build->plan, step->out);
     if (tf2_shape_equal(&in->shape, &out->shape))
-        return copy_strided(build, &out->shape, &y, &x);
+        return copy_strided(build, step, &out->shape, &y, &x);
     if (is_dense(in)) { /* seen as the output's shape */
         dense_strides(&out->shape, x.stride);
-        return copy_strided(build, &out->shape, &y, &x);
+        return copy_strided(build, step, &out->shape, &y, &x);
     }
     if (is_dense(out)) {
         dense_strides(&in->shape, y.stride);
-        return copy_strided(build, &in->shape, &y, &x);
+        return copy_strided(build, step, &in->shape, &y, &x);
     }
-    struct operand scratch = {.place = PLACE_ARENA, .offset = step->scratch_at / (int64_t)tf2_dtype_size_bytes(out->dtype)};
+    struct tf2__cl_operand scratch = {.place = TF2__CL_PLACE_ARENA, .offset = step->scratch_at / (int64_t)tf2_dtype_size_bytes(out->dtype)};
     dense_strides(&in->shape, scratch.stride);
-    TF2__TRY(copy_strided(build, &in->shape, &scratch, &x));
+    TF2__TRY(copy_strided(build, step, &in->shape, &scratch, &x));
     dense_strides(&out->shape, scratch.stride);
-    return copy_strided(build, &out->shape, &y, &scratch);
+    return copy_strided(build, step, &out->shape, &y, &scratch);
 }
 
 /* --- halos --- */
 
-enum tf2_status tf2__cl_make_fill(struct tf2__cl_build *build, uint32_t root)
+/* The bytes of one pixel of a u8 halo: zero points, and anything in the padding. */
+static enum tf2_status
+make_halo_pixel(struct tf2__cl_build *build, const struct tf2__plan_tensor *t, int64_t pitch, uint32_t *buffer)
 {
-    const struct tf2__plan_tensor *t = &build->plan->tensors[root];
-    uint32_t order[TF2_MAX_DIMS], n = 0, width = 0;
-    cl_int table[16] = {1, 1, 1, 1};
-    uint32_t buffer;
+    void *data;
+    TF2__TRY(tf2__cl_buffer_map(build, tf2__ceil_div(pitch, 4), buffer, &data));
+    memset(data, t->quant.zero_point, (size_t)pitch);
+    for (int64_t c = 0; c < t->shape.dim[1] && t->quant.channel_zero_point; c++)
+        ((cl_uchar *)data)[c] = t->quant.channel_zero_point[c];
+    return tf2__cl_buffer_unmap(build, *buffer, data);
+}
+
+/* A halo, dimensions in memory order: outer ones, the last one with a halo (width), what is inside of it. */
+struct halo {
+    cl_int outer[16]; /* the kernel's table */
+    int64_t n_rows, row, before, after;
+};
+
+static enum tf2_status
+describe_halo(const struct tf2__plan_tensor *t, struct halo *halo, struct tf2_error *error)
+{
+    uint32_t order[TF2_MAX_DIMS], width = 0;
     int64_t inner = 1;
-    /* Dimensions in memory order; `width` is the last one with a halo. */
+    *halo = (struct halo){.outer = {1, 1, 1, 1}, .n_rows = 1};
     for (uint32_t d = 0; d < t->shape.n_dims; d++) {
-        uint32_t k = n++;
+        uint32_t k = d;
         for (; k > 0 && t->stride[order[k - 1]] < t->stride[d]; k--)
             order[k] = order[k - 1];
         order[k] = d;
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < t->shape.n_dims; i++)
         width = t->halo_begin[order[i]] || t->halo_end[order[i]] ? i : width;
-    for (uint32_t i = width + 1; i < n; i++)
+    for (uint32_t i = width + 1; i < t->shape.n_dims; i++)
         inner *= t->shape.dim[order[i]] + (order[i] == 1 ? t->room : 0);
     if (width > 4)
-        return tf2__fail(build->error, TF2_ERR_UNSUPPORTED, "%s: too many dimensions for padding", t->name);
-    int64_t n_rows = 1;
+        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "%s: too many dimensions for padding", t->name);
     for (uint32_t i = 0; i < width; i++) {
         uint32_t d = order[i], to = 4 - width + i;
-        table[to] = (cl_int)(t->shape.dim[d] + t->halo_begin[d] + t->halo_end[d]);
-        table[4 + to] = (cl_int)t->halo_begin[d];
-        table[8 + to] = (cl_int)t->halo_end[d];
-        n_rows *= table[to];
+        halo->outer[to] = (cl_int)(t->shape.dim[d] + t->halo_begin[d] + t->halo_end[d]);
+        halo->outer[4 + to] = (cl_int)t->halo_begin[d];
+        halo->outer[8 + to] = (cl_int)t->halo_end[d];
+        halo->n_rows *= halo->outer[to];
     }
     uint32_t d = order[width];
-    TF2__TRY(tf2__cl_buffer_from(build, table, 16, &buffer));
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_MAP, "halo"));
+    halo->row = (t->shape.dim[d] + t->halo_begin[d] + t->halo_end[d]) * inner;
+    halo->before = t->halo_begin[d] * inner;
+    halo->after = t->halo_end[d] * inner;
+    return TF2_OK;
+}
+
+enum tf2_status tf2__cl_make_fill(struct tf2__cl_build *build, uint32_t root)
+{
+    const struct tf2__plan_tensor *t = &build->plan->tensors[root];
+    bool bytes = t->dtype != TF2_DTYPE_F32;
+    int64_t pitch = t->shape.dim[1] + t->room;
+    struct halo halo;
+    uint32_t table, pixel = 0;
+    TF2__TRY(describe_halo(t, &halo, build->error));
+    TF2__TRY(tf2__cl_buffer_from(build, halo.outer, TF2__COUNT(halo.outer), &table));
+    if (bytes)
+        TF2__TRY(make_halo_pixel(build, t, pitch, &pixel));
+    TF2__TRY(tf2__cl_launch_begin(
+        build, bytes ? TF2__CL_MAP_INT8 : TF2__CL_MAP, bytes ? "halo_int8" : "halo"));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, t->arena_bytes / (int64_t)tf2_dtype_size_bytes(t->dtype));
-    tf2__cl_arg_buffer(build, buffer);
-    tf2__cl_arg_int(build, (t->shape.dim[d] + t->halo_begin[d] + t->halo_end[d]) * inner);
-    tf2__cl_arg_int(build, t->halo_begin[d] * inner);
-    tf2__cl_arg_int(build, t->halo_end[d] * inner);
-    tf2__cl_launch_size(build, n_rows, 1);
+    tf2__cl_arg_buffer(build, table);
+    tf2__cl_arg_int(build, halo.row);
+    tf2__cl_arg_int(build, halo.before);
+    tf2__cl_arg_int(build, halo.after);
+    if (bytes) {
+        tf2__cl_arg_buffer(build, pixel);
+        tf2__cl_arg_int(build, pitch);
+    }
+    tf2__cl_launch_size(build, halo.n_rows, 1);
     return TF2_OK;
 }

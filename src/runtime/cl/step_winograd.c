@@ -80,7 +80,7 @@ static bool winograd_fits(const struct tf2__plan *plan, const struct tf2__step *
 }
 
 static enum tf2_status winograd_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
     struct tf2_error *error)
 {
     struct tf2__cl_conv conv;

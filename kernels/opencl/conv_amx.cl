@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conv_amx.cl: convolution by offset tables on the matrix tiles of x86 (AMX): 16 pixels times 16 channels times 64
+ * inputs an instruction.
+ *
+ * A tap is 64 neighbouring bytes of the input. A tile of x has 16 rows, one pixel each: read from where it lies when
+ * the pixels of every tile are equally far apart (x_step > 0), else gathered first, a chunk of tiles at a time, into
+ * scratch: [tile][tap][16 pixels][64 bytes]. Two tiles of pixels and two of channels are multiplied together:
+ *
+ *               w0   w1     tiles 6, 7          weights: block of 32 channels, tap, 2 halves,
+ *          x0   c0   c1     tiles 0, 1                   16 rows of 4 inputs, 16 channels, 4 bytes
+ *          x1   c2   c3     tiles 2, 3
+ *       tiles 4, 5
+ *
+ * For all channels of a chunk before the next chunk, so that weights are read once per chunk and x stays in the second
+ * level cache. The last tile of pixels is shifted back to end with the last pixel (n_pixels >= 16).
+ *
+ * NDRange: one work item; tiles belong to the thread that runs it.
+ * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
+ */
+#if TF2_DOT >= 3
+
+#define AMX __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq"), noinline))
+#define AMX_POINTER(p) ((void *)(size_t)(p))
+
+AMX void amx_begin(void)
+{
+    uchar config[64];
+    for (int i = 0; i < 64; i++)
+        config[i] = 0;
+    config[0] = 1; /* palette 1: tiles of at most 16 rows of 64 bytes */
+    for (int i = 0; i < 8; i++) {
+        config[16 + 2 * i] = 64;
+        config[48 + i] = 16;
+    }
+    __builtin_ia32_tile_loadconfig(config);
+}
+
+AMX void amx_end(void)
+{
+    __builtin_ia32_tilerelease();
+}
+
+/* Tiles first .. last - 1 of pixels into scratch. */
+AMX void amx_gather(
+    __global uchar *restrict to, __global const uchar *restrict x, __global const int *restrict pixels, int n_pixels,
+    __global const int *restrict taps, int n_taps, int first, int last)
+{
+    for (int t = first; t < last; t++, to += (size_t)n_taps * 1024) {
+        const int pixel = min(t * 16, n_pixels - 16);
+        for (int i = 0; i < 16; i++) {
+            __global const uchar *from = x + pixels[pixel + i];
+            for (int j = 0; j < n_taps; j++)
+                vstore16(
+                    vload16(0, (__global const int *)(from + taps[j])), 0,
+                    (__global int *)(to + (size_t)j * 1024 + i * 64));
+        }
+    }
+}
+
+struct amx_job {
+    __global const char *weights; /* of the block */
+    __global const char *next;    /* weights to fetch meanwhile, a tap's worth per tap; NULL: none */
+    __global const int *steps;    /* per tap: where its inputs lie in x */
+    int n_taps;
+    int x_step;                   /* bytes between the rows of a tile */
+    __global const int *bias;
+};
+
+/* Sums of m tiles of pixels (x[0], x[1]) and n tiles of channels, to c: [pixel tile][channel tile][16][16]. */
+#define AMX_MULTIPLY(m, n)                                                                                   \
+    AMX void amx_multiply_##m##x##n(                                                                         \
+        const struct amx_job *job, __global const uchar *x0, __global const uchar *x1, int *c)               \
+    {                                                                                                        \
+        __global const char *w = job->weights;                                                               \
+        const long step = job->x_step;                                                                       \
+        const size_t next = (size_t)job->next;                                                               \
+        __builtin_ia32_tileloadd64(0, AMX_POINTER(job->bias), 0);                                            \
+        if (n > 1)                                                                                           \
+            __builtin_ia32_tileloadd64(1, AMX_POINTER(job->bias + 16), 0);                                   \
+        if (m > 1)                                                                                           \
+            __builtin_ia32_tileloadd64(2, AMX_POINTER(job->bias), 0);                                        \
+        if (m > 1 && n > 1)                                                                                  \
+            __builtin_ia32_tileloadd64(3, AMX_POINTER(job->bias + 16), 0);                                   \
+        for (int j = 0; j < job->n_taps; j++, w += n * 1024) {                                               \
+            const int at = job->steps[j];                                                                    \
+            __builtin_ia32_tileloadd64(4, AMX_POINTER(x0 + at), step);                                       \
+            __builtin_ia32_tileloadd64(6, AMX_POINTER(w), 64);                                               \
+            __builtin_ia32_tdpbusd(0, 4, 6);                                                                 \
+            if (m > 1) {                                                                                     \
+                __builtin_ia32_tileloadd64(5, AMX_POINTER(x1 + at), step);                                   \
+                __builtin_ia32_tdpbusd(2, 5, 6);                                                             \
+            }                                                                                                \
+            if (n > 1) {                                                                                     \
+                __builtin_ia32_tileloadd64(7, AMX_POINTER(w + 1024), 64);                                    \
+                __builtin_ia32_tdpbusd(1, 4, 7);                                                             \
+            }                                                                                                \
+            if (m > 1 && n > 1)                                                                              \
+                __builtin_ia32_tdpbusd(3, 5, 7);                                                             \
+            if (next) {                                                                                      \
+                _Pragma("unroll") for (int i = 0; i < n * 16; i++)                                           \
+                    PREFETCH(next + (size_t)j * (n * 1024) + i * 64);                                        \
+            }                                                                                                \
+        }                                                                                                    \
+        __builtin_ia32_tilestored64(0, c, 64);                                                               \
+        if (n > 1)                                                                                           \
+            __builtin_ia32_tilestored64(1, c + 256, 64);                                                     \
+        if (m > 1)                                                                                           \
+            __builtin_ia32_tilestored64(2, c + n * 256, 64);                                                 \
+        if (m > 1 && n > 1)                                                                                  \
+            __builtin_ia32_tilestored64(3, c + 768, 64);                                                     \
+    }
+
+AMX_MULTIPLY(2, 2)
+AMX_MULTIPLY(1, 2)
+AMX_MULTIPLY(2, 1)
+AMX_MULTIPLY(1, 1)
+
+/* A tile of 16 pixels and n * 16 channels of sums to the output. */
+static inline void amx_finish(
+    const int *c, int n, __global const int *pixels, int n_pixels, int pixel, __global const float *scale,
+    __global const uchar *add, __global uchar *y, int n_valid, const struct epilogue *e)
+{
+    const int element = e->is_float ? 4 : 1;
+    if (n_valid >= n * 16 && e->y_stride == 1 && !e->is_float && !e->has_add) {
+        for (int k = 0; k < n; k++) {
+            const lf s = LOADC(scale + k * 16);
+#pragma unroll 4
+            for (int i = 0; i < 16; i++) {
+                const lf v = clamp_c(CONVERT_F(LOADC(c + k * 256 + i * 16)) * s, e->lo, e->hi);
+                STOREC(round_u8(v, e->zero_point), y + pixels[n_pixels + pixel + i] + k * 16);
+            }
+        }
+        return;
+    }
+    for (int k = 0; k < n && k * 16 < n_valid; k++) {
+        const lf s = LOADC(scale + k * 16);
+        for (int i = 0; i < 16; i++)
+            finish(
+                LOADC(c + k * 256 + i * 16), s,
+                y + (size_t)element * (pixels[n_pixels + pixel + i] + k * 16 * e->y_stride),
+                add + pixels[2 * n_pixels + pixel + i] + k * 16, e, n_valid - k * 16);
+    }
+}
+
+__kernel void conv_amx(
+    __global const uchar *restrict x, const int x_offset, __global const char *restrict weights,
+    __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
+    __global const int *restrict bias, __global const float *restrict scale, __global const uchar *restrict add,
+    const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,
+    const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
+    const int groups, const int x_group, const int chunk, const float lo, const float hi, const int zero_point,
+    __global uchar *scratch, const int scratch_offset, __global const int *restrict gathered, const int x_step)
+{
+    const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0};
+    const int n_tiles = (n_pixels + 15) / 16;
+    const int n_blocks = (n_out + 31) / 32; /* of a group */
+    const int padded = (n_out + 15) / 16 * 16;
+    const int element = is_float ? 4 : 1;
+    int c[1024];
+    add += max(add_offset, 0);
+    amx_begin();
+    for (int group = 0; group < groups; group++) {
+        __global const uchar *from = x + x_offset + group * x_group;
+        for (int first = 0; first < n_tiles; first += chunk) {
+            const int last = min(first + chunk, n_tiles);
+            if (x_step == 0)
+                amx_gather(scratch + scratch_offset, from, pixels, n_pixels, taps, n_taps, first, last);
+            for (int block = 0; block < n_blocks; block++) {
+                const int channel = block * 32, at = group * padded + channel;
+                const int n = min((padded - channel) / 16, 2);
+                const int y_channel = group * n_out + channel;
+                __global uchar *to = y + (size_t)element * (y_offset + y_channel * y_stride);
+                struct amx_job job;
+                job.weights = weights + (size_t)at * n_taps * 64;
+                job.steps = x_step ? taps : gathered;
+                job.n_taps = n_taps;
+                job.x_step = x_step ? x_step : 64;
+                job.bias = bias + at;
+                for (int t = first; t < last; t += 2) {
+                    const int p0 = min(t * 16, n_pixels - 16), p1 = min(t * 16 + 16, n_pixels - 16);
+                    const int m = t + 1 < last ? 2 : 1;
+                    __global const uchar *x0, *x1;
+                    if (x_step) {
+                        x0 = from + pixels[p0];
+                        x1 = from + pixels[p1];
+                    } else {
+                        x0 = scratch + scratch_offset + (size_t)(t - first) * n_taps * 1024;
+                        x1 = x0 + (size_t)n_taps * 1024;
+                    }
+                    job.next = t == first ? job.weights + (size_t)n * n_taps * 1024 : 0;
+                    if (m == 2 && n == 2)
+                        amx_multiply_2x2(&job, x0, x1, c);
+                    else if (n == 2)
+                        amx_multiply_1x2(&job, x0, x1, c);
+                    else if (m == 2)
+                        amx_multiply_2x1(&job, x0, x1, c);
+                    else
+                        amx_multiply_1x1(&job, x0, x1, c);
+                    amx_finish(
+                        c, n, pixels, n_pixels, p0, scale + at, add + y_channel, to, n_store - channel, &e);
+                    if (m == 2)
+                        amx_finish(
+                            c + n * 256, n, pixels, n_pixels, p1, scale + at, add + y_channel, to,
+                            n_store - channel, &e);
+                }
+            }
+        }
+    }
+    amx_end();
+}
+
+#endif

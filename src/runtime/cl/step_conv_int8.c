@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * step_conv_int8.c: convolutions and inner products of u8 by s8 (conv_int8.cl, conv_amx.cl).
+ *
+ * Both are the same job: pixels, and inputs of a pixel as byte offsets in the order of a row of weights. What differs
+ * between processors is how inputs are grouped into taps and how weights are packed for them.
+ */
+#include "runtime/cl/internal.h"
+
+#include <stdio.h>
+
+/* Bytes of x that AMX works on before it takes the next weights: a part of a second level cache. */
+#define AMX_CHUNK_BYTES (512 << 10)
+
+struct job {
+    const struct tf2__step *step;
+    int64_t n_pixels, n_inputs; /* inputs of one output: a row of weights */
+    int64_t groups, in_per_group, out_per_group;
+    int64_t x_group;  /* bytes from one group's inputs to the next */
+    int64_t y_stride; /* between output channels */
+    int64_t room;     /* lanes behind the last output channel that may be written */
+    int64_t x_step;   /* bytes between neighbouring pixels if that is the same for all; else 0 */
+    bool has_add;
+    struct tf2__cl_conv conv;
+    uint32_t axis; /* inner products: the first dimension that is summed */
+};
+
+struct choice {
+    bool amx;
+    struct tf2__cl_tile tile;
+    struct tf2__cl_taps taps;
+    int64_t chunk; /* AMX: tiles of pixels */
+    char kernel[32];
+};
+
+/* The same distance from each pixel to the next, over rows and images. */
+static int64_t pixel_step(const struct tf2__cl_conv *p)
+{
+    const int64_t extent[4] = {p->y.n, p->y.dim[0], p->y.dim[1], p->y.dim[2]};
+    const int64_t stride[4] = {
+        p->x.stride_n, p->x.stride[0] * p->window[0].stride, p->x.stride[1] * p->window[1].stride,
+        p->x.stride[2] * p->window[2].stride};
+    int64_t step = 0, next = 0;
+    for (int d = 3; d >= 0; d--) {
+        if (extent[d] == 1)
+            continue;
+        if (step == 0)
+            step = stride[d];
+        else if (stride[d] != next)
+            return 0;
+        next = stride[d] * extent[d];
+    }
+    return step > 0 ? step : 0;
+}
+
+static void describe(const struct tf2__plan *plan, const struct tf2__step *step, struct job *job)
+{
+    struct tf2__cl_conv *p = &job->conv;
+    memset(job, 0, sizeof(*job));
+    job->step = step;
+    if (step->node->op->id == TF2_OP_CONV) {
+        tf2__cl_conv_describe(plan, step, p);
+        job->x_step = pixel_step(p);
+        job->x_group = p->in_per_group * p->x.stride_c;
+        job->room = p->groups == 1 ? p->room : 0;
+        job->y_stride = p->out_per_group == 1 && p->groups == 1 ? 1 : p->y.stride_c;
+    } else {
+        tf2__cl_gemm_describe(plan, step, p, &job->axis);
+        job->y_stride = p->out_per_group == 1 ? 1 : p->y.stride_c;
+    }
+    job->has_add = p->has_add;
+    job->n_pixels = p->n_pixels;
+    job->n_inputs = p->n_taps;
+    job->groups = p->groups;
+    job->in_per_group = p->in_per_group;
+    job->out_per_group = p->out_per_group;
+}
+
+/* Byte offsets of a pixel's inputs in the order of a row of weights: channels, then kernel positions. */
+static enum tf2_status
+make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct tf2__cl_taps *taps, struct tf2_error *error)
+{
+    cl_int *offsets = tf2__arena_alloc(&plan->arena, (size_t)job->n_inputs, sizeof(*offsets));
+    if (!offsets)
+        return tf2__fail_memory(error, (size_t)job->n_inputs * sizeof(*offsets), "a table of taps");
+    if (job->step->node->op->id == TF2_OP_CONV)
+        tf2__cl_conv_inputs(&job->conv, offsets);
+    else
+        tf2__cl_gemm_inputs(plan, job->step, job->axis, job->n_inputs, offsets);
+    return tf2__cl_taps_make(&plan->arena, offsets, job->n_inputs, width, taps, error);
+}
+
+/* --- choosing --- */
+
+static void choose_amx(struct tf2__step *step, const struct job *job, struct choice *choice)
+{
+    int64_t n_tiles = tf2__ceil_div(job->n_pixels, 16);
+    int64_t tile_bytes = job->x_step ? 16 * job->x_step : choice->taps.n * 1024;
+    choice->chunk = TF2__MAX(AMX_CHUNK_BYTES / tile_bytes / 2 * 2, 2);
+    choice->chunk = TF2__MIN(choice->chunk, n_tiles);
+    if (!job->x_step)
+        step->scratch_bytes = choice->chunk * tile_bytes;
+    snprintf(choice->kernel, sizeof(choice->kernel), "conv_amx%s", job->x_step ? "" : "_gather");
+}
+
+static enum tf2_status choose(
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+{
+    struct job job;
+    enum tf2__cl_dot dot;
+    struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
+    if (!choice)
+        return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
+    TF2__TRY(tf2__cl_dot_get(device, &dot, error));
+    describe(plan, step, &job);
+    choice->amx = dot == TF2__CL_DOT_AMX && job.n_pixels >= 16;
+    TF2__TRY(make_taps(plan, &job, choice->amx ? 64 : 4, &choice->taps, error));
+    if (choice->amx) {
+        choose_amx(step, &job, choice);
+    } else {
+        size_t n_tiles;
+        const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, device->vector_width, &n_tiles);
+        choice->tile = tf2__cl_tile_best(
+            tiles, n_tiles, tf2__cl_dot_lanes(dot, device->vector_width), job.n_pixels, job.out_per_group);
+        snprintf(
+            choice->kernel, sizeof(choice->kernel), "conv_int8_p%dr%d", choice->tile.pixels,
+            choice->tile.vectors);
+    }
+    step->choice = choice;
+    step->kernel = choice->kernel;
+    return TF2_OK;
+}
+
+/* --- packing --- */
+
+/* The sum of zero points times weights of an output channel, which goes into its bias. */
+static uint32_t
+zero_point_sum(const struct job *job, const struct tf2__quant *x, const int8_t *weights, int64_t group)
+{
+    const int64_t n_positions = job->n_inputs / job->in_per_group;
+    uint32_t sum = 0;
+    for (int64_t c = 0; c < job->in_per_group; c++) {
+        int32_t zero_point =
+            x->channel_zero_point ? x->channel_zero_point[group * job->in_per_group + c] : x->zero_point;
+        int32_t of_channel = 0;
+        for (int64_t k = 0; k < n_positions; k++)
+            of_channel += weights[c * n_positions + k];
+        sum += (uint32_t)zero_point * (uint32_t)of_channel;
+    }
+    return sum;
+}
+
+/* Bias and factor per output channel; groups are padded to `lanes` channels. */
+static enum tf2_status make_channels(
+    struct tf2__cl_build *build, const struct job *job, int64_t lanes, uint32_t *bias, uint32_t *scale)
+{
+    const struct tf2__plan_tensor *tensors = build->plan->tensors;
+    const struct tf2__step *step = job->step;
+    const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]], *y = &tensors[step->out];
+    const int32_t *from = step->n_in > 2 && step->in[2] != TF2_NO_TENSOR ? tensors[step->in[2]].data : NULL;
+    const double y_scale = y->dtype == TF2_DTYPE_U8 ? y->quant.scale : 1;
+    const int64_t padded = tf2__round_up(job->out_per_group, lanes);
+    void *bias_data, *scale_data;
+    TF2__TRY(tf2__cl_buffer_map(build, job->groups * padded, bias, &bias_data));
+    TF2__TRY(tf2__cl_buffer_map(build, job->groups * padded, scale, &scale_data));
+    for (int64_t i = 0; i < job->groups * padded; i++) {
+        int64_t group = i / padded, o = group * job->out_per_group + i % padded;
+        bool valid = i % padded < job->out_per_group;
+        uint32_t value = valid && from ? (uint32_t)from[o] : 0;
+        if (valid)
+            value -= zero_point_sum(job, &x->quant, (const int8_t *)w->data + o * job->n_inputs, group);
+        ((cl_int *)bias_data)[i] = (cl_int)value;
+        ((cl_float *)scale_data)[i] =
+            valid ? tf2__quant_factor((double)x->quant.scale * tf2__quant_scale(&w->quant, o), y_scale) : 0;
+    }
+    TF2__TRY(tf2__cl_buffer_unmap(build, *bias, bias_data));
+    return tf2__cl_buffer_unmap(build, *scale, scale_data);
+}
+
+/* Where input `place` (tap * width + byte) of channel o (within a group padded to `lanes`) goes. */
+static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps)
+{
+    int64_t block = o / lanes, tap = place / 4;
+    return ((block * n_taps + tap) * lanes + o % lanes) * 4 + place % 4;
+}
+
+/* Blocks of 32 channels; the last one has 16 when that is enough. */
+static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_taps)
+{
+    int64_t block = o / 32, tap = place / 64, byte = place % 64;
+    int64_t n = TF2__MIN((padded - block * 32) / 16, 2);
+    return block * 32 * n_taps * 64 + (tap * n + o % 32 / 16) * 1024 + byte / 4 * 64 + o % 16 * 4 + byte % 4;
+}
+
+static enum tf2_status
+pack(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes, uint32_t *buffer)
+{
+    const int8_t *weights = build->plan->tensors[job->step->in[1]].data;
+    const struct tf2__cl_taps *taps = &choice->taps;
+    const int64_t padded = tf2__round_up(job->out_per_group, lanes);
+    const int64_t group_bytes = padded * taps->n * (choice->amx ? 64 : 4);
+    void *data;
+    TF2__TRY(tf2__cl_buffer_map(build, tf2__ceil_div(job->groups * group_bytes, 4), buffer, &data));
+    memset(data, 0, (size_t)(job->groups * group_bytes));
+    for (int64_t g = 0; g < job->groups; g++) {
+        int8_t *to = (int8_t *)data + g * group_bytes;
+        for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
+            for (int64_t k = 0; k < job->n_inputs; k++) {
+                int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, taps->n)
+                                         : place_dot(taps->place[k], o, lanes, taps->n);
+                to[at] = weights[k];
+            }
+        }
+    }
+    return tf2__cl_buffer_unmap(build, *buffer, data);
+}
+
+/* --- launches --- */
+
+static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct job *job, uint32_t *pixels)
+{
+    void *data;
+    TF2__TRY(tf2__cl_buffer_map(build, 3 * job->n_pixels, pixels, &data));
+    if (job->step->node->op->id == TF2_OP_CONV)
+        tf2__cl_conv_pixels(&job->conv, data);
+    else
+        tf2__cl_gemm_pixels(build->plan, job->step, job->axis, job->n_pixels, data);
+    return tf2__cl_buffer_unmap(build, *pixels, data);
+}
+
+/* Three arguments and an offset: the residual. */
+static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *job)
+{
+    const struct tf2__plan_tensor *tensors = build->plan->tensors;
+    const struct tf2__plan_tensor *y = &tensors[job->step->out];
+    if (!job->has_add) {
+        tf2__cl_arg_arena(build);
+        tf2__cl_arg_int(build, -1);
+        tf2__cl_arg_int(build, 0);
+        tf2__cl_arg_float(build, 0);
+        return TF2_OK;
+    }
+    const struct tf2__quant *add = &tensors[job->step->in[3]].quant;
+    TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[3]));
+    tf2__cl_arg_int(build, add->zero_point);
+    tf2__cl_arg_float(build, tf2__quant_factor(add->scale, y->dtype == TF2_DTYPE_U8 ? y->quant.scale : 1));
+    return TF2_OK;
+}
+
+/* What conv_int8.cl and conv_amx.cl have in common, up to the output. */
+static enum tf2_status
+arg_head(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes)
+{
+    uint32_t weights, taps, pixels, bias, scale;
+    TF2__TRY(pack(build, job, choice, lanes, &weights));
+    TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &taps));
+    TF2__TRY(make_pixels(build, job, &pixels));
+    TF2__TRY(make_channels(build, job, lanes, &bias, &scale));
+    TF2__TRY(tf2__cl_launch_begin(
+        build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
+    TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
+    tf2__cl_arg_buffer(build, weights);
+    tf2__cl_arg_buffer(build, taps);
+    tf2__cl_arg_int(build, choice->taps.n);
+    tf2__cl_arg_buffer(build, pixels);
+    tf2__cl_arg_int(build, job->n_pixels);
+    tf2__cl_arg_buffer(build, bias);
+    tf2__cl_arg_buffer(build, scale);
+    TF2__TRY(arg_add(build, job));
+    TF2__TRY(tf2__cl_arg_tensor(build, job->step->out));
+    tf2__cl_arg_int(build, job->y_stride);
+    tf2__cl_arg_int(build, build->plan->tensors[job->step->out].dtype == TF2_DTYPE_F32);
+    tf2__cl_arg_int(build, job->out_per_group);
+    tf2__cl_arg_int(build, job->out_per_group + job->room);
+    return TF2_OK;
+}
+
+static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
+{
+    const struct tf2__plan_tensor *y = &build->plan->tensors[job->step->out];
+    const struct tf2__quant_bounds bounds =
+        tf2__quant_bounds(y->dtype, &y->quant, &job->step->node->activation);
+    tf2__cl_arg_float(build, bounds.lo);
+    tf2__cl_arg_float(build, bounds.hi);
+    tf2__cl_arg_int(build, y->quant.zero_point);
+}
+
+static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
+{
+    int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
+    int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
+    int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
+    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->taps.n * 4, n_tiles);
+    TF2__TRY(arg_head(build, job, choice, lanes));
+    tf2__cl_arg_int(build, blocks);
+    tf2__cl_arg_int(build, job->x_group);
+    tf2__cl_arg_int(build, strip);
+    arg_bounds(build, job);
+    tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), job->groups * blocks);
+    return TF2_OK;
+}
+
+static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
+{
+    uint32_t gathered;
+    void *data;
+    TF2__TRY(tf2__cl_buffer_map(build, choice->taps.n, &gathered, &data));
+    for (int64_t j = 0; j < choice->taps.n; j++)
+        ((cl_int *)data)[j] = (cl_int)(j * 1024);
+    TF2__TRY(tf2__cl_buffer_unmap(build, gathered, data));
+    TF2__TRY(arg_head(build, job, choice, 16));
+    tf2__cl_arg_int(build, job->groups);
+    tf2__cl_arg_int(build, job->x_group);
+    tf2__cl_arg_int(build, choice->chunk);
+    arg_bounds(build, job);
+    tf2__cl_arg_arena(build);
+    tf2__cl_arg_int(build, job->step->scratch_at);
+    tf2__cl_arg_buffer(build, gathered);
+    tf2__cl_arg_int(build, job->x_step);
+    tf2__cl_launch_size(build, 1, 1);
+    return TF2_OK;
+}
+
+static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    const struct choice *choice = step->choice;
+    struct job job;
+    describe(build->plan, step, &job);
+    return choice->amx ? make_amx(build, &job, choice) : make_dot(build, &job, choice);
+}
+
+const struct tf2__cl_row tf2__cl_row_conv_int8 = {
+    .op = TF2_OP_CONV, .int8 = true, .name = "conv_int8", .choose = choose, .make = make};
+
+const struct tf2__cl_row tf2__cl_row_gemm_int8 = {
+    .op = TF2_OP_GEMM, .int8 = true, .name = "gemm_int8", .choose = choose, .make = make};
