@@ -3,9 +3,10 @@
  * conv_amx.cl: convolution by offset tables on the matrix tiles of x86 (AMX): 16 pixels times 16 channels times 64
  * inputs an instruction.
  *
- * A tap is 64 neighbouring bytes of the input. A tile of x has 16 rows, one pixel each: read from where it lies when
- * the pixels of every tile are equally far apart (x_step > 0), else gathered first, a chunk of tiles at a time, into
- * scratch: [tile][tap][16 pixels][64 bytes]. Two tiles of pixels and two of channels are multiplied together:
+ * A tap is 64 bytes of the input. A tile of x has 16 rows, one pixel each: read from where it lies when the pixels of
+ * every tile are equally far apart (x_step > 0), else gathered first, a chunk of tiles at a time, into scratch:
+ * [tile][tap][16 pixels][64 bytes], a tap of runs of `run` neighbouring bytes (16, 32 or 64; `taps` has one offset per
+ * run). Two tiles of pixels and two of channels are multiplied together:
  *
  *               w0   w1     tiles 6, 7          weights: block of 32 channels, tap, 2 halves,
  *          x0   c0   c1     tiles 0, 1                   16 rows of 4 inputs, 16 channels, 4 bytes
@@ -42,21 +43,26 @@ AMX void amx_end(void)
 }
 
 /* Tiles first .. last - 1 of pixels into scratch. */
-AMX void amx_gather(
-    __global uchar *restrict to, __global const uchar *restrict x, __global const int *restrict pixels, int n_pixels,
-    __global const int *restrict taps, int n_taps, int first, int last)
-{
-    for (int t = first; t < last; t++, to += (size_t)n_taps * 1024) {
-        const int pixel = min(t * 16, n_pixels - 16);
-        for (int i = 0; i < 16; i++) {
-            __global const uchar *from = x + pixels[pixel + i];
-            for (int j = 0; j < n_taps; j++)
-                vstore16(
-                    vload16(0, (__global const int *)(from + taps[j])), 0,
-                    (__global int *)(to + (size_t)j * 1024 + i * 64));
-        }
+#define AMX_GATHER(run, ints)                                                                                \
+    AMX void amx_gather_##run(                                                                               \
+        __global uchar *restrict to, __global const uchar *restrict x, __global const int *restrict pixels,  \
+        int n_pixels, __global const int *restrict taps, int n_runs, int n_taps, int first, int last)        \
+    {                                                                                                        \
+        for (int t = first; t < last; t++, to += (size_t)n_taps * 1024) {                                    \
+            const int pixel = min(t * 16, n_pixels - 16);                                                    \
+            for (int i = 0; i < 16; i++) {                                                                   \
+                __global const uchar *from = x + pixels[pixel + i];                                          \
+                for (int j = 0; j < n_runs; j++)                                                             \
+                    vstore##ints(                                                                            \
+                        vload##ints(0, (__global const int *)(from + taps[j])), 0,                           \
+                        (__global int *)(to + (size_t)(j * run / 64) * 1024 + i * 64 + j * run % 64));       \
+            }                                                                                                \
+        }                                                                                                    \
     }
-}
+
+AMX_GATHER(16, 4)
+AMX_GATHER(32, 8)
+AMX_GATHER(64, 16)
 
 struct amx_job {
     __global const char *weights; /* of the block */
@@ -122,14 +128,26 @@ static inline void amx_finish(
     __global const uchar *add, __global uchar *y, int n_valid, const struct epilogue *e)
 {
     const int element = e->is_float ? 4 : 1;
-    if (n_valid >= n * 16 && e->y_stride == 1 && !e->is_float && !e->has_add) {
+    if (stores_whole(e, n_valid, n * 16)) {
         for (int k = 0; k < n; k++) {
             const lf s = LOADC(scale + k * 16);
+            if (e->has_add) {
 #pragma unroll 4
-            for (int i = 0; i < 16; i++) {
-                const lf v = clamp_c(CONVERT_F(LOADC(c + k * 256 + i * 16)) * s, e->lo, e->hi);
-                STOREC(round_u8(v, e->zero_point), y + pixels[n_pixels + pixel + i] + k * 16);
+                for (int i = 0; i < 16; i++)
+                    STORE_LU(
+                        round_u8(
+                            real_sums(
+                                LOADC(c + k * 256 + i * 16), s, add + pixels[2 * n_pixels + pixel + i] + k * 16, 1,
+                                e),
+                            e->zero_point),
+                        y + pixels[n_pixels + pixel + i] + k * 16);
+                continue;
             }
+#pragma unroll 4
+            for (int i = 0; i < 16; i++)
+                STORE_LU(
+                    round_u8(real_sums(LOADC(c + k * 256 + i * 16), s, add, 0, e), e->zero_point),
+                    y + pixels[n_pixels + pixel + i] + k * 16);
         }
         return;
     }
@@ -150,7 +168,8 @@ __kernel void conv_amx(
     const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,
     const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
     const int groups, const int x_group, const int chunk, const float lo, const float hi, const int zero_point,
-    __global uchar *scratch, const int scratch_offset, __global const int *restrict gathered, const int x_step)
+    __global uchar *scratch, const int scratch_offset, __global const int *restrict gathered, const int x_step,
+    const int run, const int n_runs)
 {
     const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0};
     const int n_tiles = (n_pixels + 15) / 16;
@@ -164,13 +183,18 @@ __kernel void conv_amx(
         __global const uchar *from = x + x_offset + group * x_group;
         for (int first = 0; first < n_tiles; first += chunk) {
             const int last = min(first + chunk, n_tiles);
-            if (x_step == 0)
-                amx_gather(scratch + scratch_offset, from, pixels, n_pixels, taps, n_taps, first, last);
+            __global uchar *to = scratch + scratch_offset;
+            if (x_step == 0 && run == 16)
+                amx_gather_16(to, from, pixels, n_pixels, taps, n_runs, n_taps, first, last);
+            else if (x_step == 0 && run == 32)
+                amx_gather_32(to, from, pixels, n_pixels, taps, n_runs, n_taps, first, last);
+            else if (x_step == 0)
+                amx_gather_64(to, from, pixels, n_pixels, taps, n_runs, n_taps, first, last);
             for (int block = 0; block < n_blocks; block++) {
                 const int channel = block * 32, at = group * padded + channel;
                 const int n = min((padded - channel) / 16, 2);
                 const int y_channel = group * n_out + channel;
-                __global uchar *to = y + (size_t)element * (y_offset + y_channel * y_stride);
+                __global uchar *out = y + (size_t)element * (y_offset + y_channel * y_stride);
                 struct amx_job job;
                 job.weights = weights + (size_t)at * n_taps * 64;
                 job.steps = x_step ? taps : gathered;
@@ -185,7 +209,7 @@ __kernel void conv_amx(
                         x0 = from + pixels[p0];
                         x1 = from + pixels[p1];
                     } else {
-                        x0 = scratch + scratch_offset + (size_t)(t - first) * n_taps * 1024;
+                        x0 = to + (size_t)(t - first) * n_taps * 1024;
                         x1 = x0 + (size_t)n_taps * 1024;
                     }
                     job.next = t == first ? job.weights + (size_t)n * n_taps * 1024 : 0;
@@ -198,10 +222,10 @@ __kernel void conv_amx(
                     else
                         amx_multiply_1x1(&job, x0, x1, c);
                     amx_finish(
-                        c, n, pixels, n_pixels, p0, scale + at, add + y_channel, to, n_store - channel, &e);
+                        c, n, pixels, n_pixels, p0, scale + at, add + y_channel, out, n_store - channel, &e);
                     if (m == 2)
                         amx_finish(
-                            c + n * 256, n, pixels, n_pixels, p1, scale + at, add + y_channel, to,
+                            c + n * 256, n, pixels, n_pixels, p1, scale + at, add + y_channel, out,
                             n_store - channel, &e);
                 }
             }

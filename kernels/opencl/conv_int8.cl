@@ -62,15 +62,30 @@ TARGET void BODY_NAME(
                     acc[p][r] = dot4(acc[p][r], v, wr[r]);
             }
         }
-        if (n_valid == R * LC && e->y_stride == 1 && !e->is_float && !e->has_add) {
+        if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
 #pragma unroll
             for (int r = 0; r < R; r++) {
                 const lf s = LOADC(scale + r * LC);
 #pragma unroll
-                for (int p = 0; p < P; p++) {
-                    const lf v = clamp_c(CONVERT_F(ACC_SUM(acc[p][r])) * s, e->lo, e->hi);
-                    STOREC(round_u8(v, e->zero_point), y + pixels[n_pixels + pixel + p] + r * LC);
-                }
+                for (int p = 0; p < P; p++)
+                    STORE_LU(
+                        round_u8(real_sums(ACC_SUM(acc[p][r]), s, add, 0, e), e->zero_point),
+                        y + pixels[n_pixels + pixel + p] + r * LC);
+            }
+            continue;
+        }
+        if (stores_whole(e, n_valid, R * LC)) {
+#pragma unroll
+            for (int r = 0; r < R; r++) {
+                const lf s = LOADC(scale + r * LC);
+#pragma unroll
+                for (int p = 0; p < P; p++)
+                    STORE_LU(
+                        round_u8(
+                            real_sums(
+                                ACC_SUM(acc[p][r]), s, add + pixels[2 * n_pixels + pixel + p] + r * LC, 1, e),
+                            e->zero_point),
+                        y + pixels[n_pixels + pixel + p] + r * LC);
             }
             continue;
         }

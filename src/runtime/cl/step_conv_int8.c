@@ -28,8 +28,10 @@ struct job {
 struct choice {
     bool amx;
     struct tf2__cl_tile tile;
-    struct tf2__cl_taps taps;
-    int64_t chunk; /* AMX: tiles of pixels */
+    struct tf2__cl_taps taps; /* AMX: runs */
+    int64_t n_taps;           /* AMX: of 64 bytes, one or more runs each */
+    int64_t chunk;            /* AMX: tiles of pixels */
+    int32_t run;              /* AMX: bytes of a run */
     char kernel[32];
 };
 
@@ -92,15 +94,67 @@ make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct t
 
 /* --- choosing --- */
 
-static void choose_amx(struct tf2__step *step, const struct job *job, struct choice *choice)
+/* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
+ * one run per tap. */
+static enum tf2_status
+choose_runs(struct tf2__plan *plan, const struct job *job, struct choice *choice, struct tf2_error *error)
 {
+    choice->n_taps = INT64_MAX;
+    for (int32_t run = 64; run >= (job->x_step ? 64 : 16); run /= 2) {
+        struct tf2__cl_taps runs;
+        TF2__TRY(make_taps(plan, job, run, &runs, error));
+        int64_t n_taps = tf2__ceil_div(runs.n * run, 64);
+        if (n_taps < choice->n_taps) {
+            choice->taps = runs;
+            choice->n_taps = n_taps;
+            choice->run = run;
+        }
+    }
+    return TF2_OK;
+}
+
+static enum tf2_status choose_amx(
+    struct tf2__plan *plan, struct tf2__step *step, const struct job *job, struct choice *choice,
+    struct tf2_error *error)
+{
+    TF2__TRY(choose_runs(plan, job, choice, error));
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, 16);
-    int64_t tile_bytes = job->x_step ? 16 * job->x_step : choice->taps.n * 1024;
+    int64_t tile_bytes = job->x_step ? 16 * job->x_step : choice->n_taps * 1024;
     choice->chunk = TF2__MAX(AMX_CHUNK_BYTES / tile_bytes / 2 * 2, 2);
     choice->chunk = TF2__MIN(choice->chunk, n_tiles);
     if (!job->x_step)
         step->scratch_bytes = choice->chunk * tile_bytes;
     snprintf(choice->kernel, sizeof(choice->kernel), "conv_amx%s", job->x_step ? "" : "_gather");
+    return TF2_OK;
+}
+
+static enum tf2_status choose_dot(
+    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct job *job, struct choice *choice,
+    struct tf2_error *error)
+{
+    size_t n_tiles;
+    const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, vector_width, &n_tiles);
+    choice->tile = tf2__cl_tile_best(
+        tiles, n_tiles, tf2__cl_dot_lanes(dot, vector_width), job->n_pixels, job->out_per_group);
+    snprintf(
+        choice->kernel, sizeof(choice->kernel), "conv_int8_p%dr%d", choice->tile.pixels, choice->tile.vectors);
+    TF2__TRY(make_taps(plan, job, 4, &choice->taps, error));
+    choice->n_taps = choice->taps.n;
+    return TF2_OK;
+}
+
+/* What a layer costs either way, in cycles of the vector units: products, and what AMX adds to every output and input.
+ * Measured on a Sapphire Rapids core. */
+static bool amx_pays(const struct job *job, const struct choice *amx, const struct choice *dot)
+{
+    double tiles = (double)tf2__ceil_div(job->n_pixels, 16), groups = (double)job->groups;
+    double halves = (double)tf2__ceil_div(job->out_per_group, 16);
+    double multiply = tiles * halves * ((double)amx->n_taps * 24 + 16 * 2.5 + 30) * groups;
+    double gather = job->x_step ? 0 : tiles * 16 * (double)amx->taps.n * 2 * groups;
+    double lanes = dot->tile.vectors * 16;
+    double work = (double)(tf2__round_up(job->n_pixels, dot->tile.pixels) * tf2__round_up(job->out_per_group, (int64_t)lanes));
+    double vnni = work / 16 * (double)dot->n_taps / 2 / dot->tile.efficiency * groups;
+    return multiply + gather < vnni;
 }
 
 static enum tf2_status choose(
@@ -113,18 +167,14 @@ static enum tf2_status choose(
         return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
     TF2__TRY(tf2__cl_dot_get(device, &dot, error));
     describe(plan, step, &job);
-    choice->amx = dot == TF2__CL_DOT_AMX && job.n_pixels >= 16;
-    TF2__TRY(make_taps(plan, &job, choice->amx ? 64 : 4, &choice->taps, error));
-    if (choice->amx) {
-        choose_amx(step, &job, choice);
-    } else {
-        size_t n_tiles;
-        const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, device->vector_width, &n_tiles);
-        choice->tile = tf2__cl_tile_best(
-            tiles, n_tiles, tf2__cl_dot_lanes(dot, device->vector_width), job.n_pixels, job.out_per_group);
-        snprintf(
-            choice->kernel, sizeof(choice->kernel), "conv_int8_p%dr%d", choice->tile.pixels,
-            choice->tile.vectors);
+    TF2__TRY(choose_dot(dot, device->vector_width, plan, &job, choice, error));
+    if (dot == TF2__CL_DOT_AMX && job.n_pixels >= 16) {
+        struct choice amx = {.amx = true};
+        TF2__TRY(choose_amx(plan, step, &job, &amx, error));
+        if (amx_pays(&job, &amx, choice))
+            *choice = amx;
+        else
+            step->scratch_bytes = 0;
     }
     step->choice = choice;
     step->kernel = choice->kernel;
@@ -198,7 +248,7 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
     const int8_t *weights = build->plan->tensors[job->step->in[1]].data;
     const struct tf2__cl_taps *taps = &choice->taps;
     const int64_t padded = tf2__round_up(job->out_per_group, lanes);
-    const int64_t group_bytes = padded * taps->n * (choice->amx ? 64 : 4);
+    const int64_t group_bytes = padded * choice->n_taps * (choice->amx ? 64 : 4);
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, tf2__ceil_div(job->groups * group_bytes, 4), buffer, &data));
     memset(data, 0, (size_t)(job->groups * group_bytes));
@@ -206,8 +256,8 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
         int8_t *to = (int8_t *)data + g * group_bytes;
         for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
             for (int64_t k = 0; k < job->n_inputs; k++) {
-                int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, taps->n)
-                                         : place_dot(taps->place[k], o, lanes, taps->n);
+                int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, choice->n_taps)
+                                         : place_dot(taps->place[k], o, lanes, choice->n_taps);
                 to[at] = weights[k];
             }
         }
@@ -261,7 +311,7 @@ arg_head(struct tf2__cl_build *build, const struct job *job, const struct choice
     TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
     tf2__cl_arg_buffer(build, weights);
     tf2__cl_arg_buffer(build, taps);
-    tf2__cl_arg_int(build, choice->taps.n);
+    tf2__cl_arg_int(build, choice->n_taps);
     tf2__cl_arg_buffer(build, pixels);
     tf2__cl_arg_int(build, job->n_pixels);
     tf2__cl_arg_buffer(build, bias);
@@ -290,7 +340,7 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *j
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
-    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->taps.n * 4, n_tiles);
+    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->n_taps * 4, n_tiles);
     TF2__TRY(arg_head(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);
@@ -304,8 +354,8 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
 {
     uint32_t gathered;
     void *data;
-    TF2__TRY(tf2__cl_buffer_map(build, choice->taps.n, &gathered, &data));
-    for (int64_t j = 0; j < choice->taps.n; j++)
+    TF2__TRY(tf2__cl_buffer_map(build, choice->n_taps, &gathered, &data));
+    for (int64_t j = 0; j < choice->n_taps; j++)
         ((cl_int *)data)[j] = (cl_int)(j * 1024);
     TF2__TRY(tf2__cl_buffer_unmap(build, gathered, data));
     TF2__TRY(arg_head(build, job, choice, 16));
@@ -317,6 +367,8 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
     tf2__cl_arg_int(build, job->step->scratch_at);
     tf2__cl_arg_buffer(build, gathered);
     tf2__cl_arg_int(build, job->x_step);
+    tf2__cl_arg_int(build, choice->run);
+    tf2__cl_arg_int(build, choice->taps.n);
     tf2__cl_launch_size(build, 1, 1);
     return TF2_OK;
 }
