@@ -262,6 +262,17 @@ bool tf2__node_is_int8(const struct tf2_graph *graph, const struct tf2__node *no
     return false;
 }
 
+/* No input that only the integer form would read. */
+static enum tf2_status check_float_inputs(const struct tf2__node *node, struct tf2_error *error)
+{
+    for (uint32_t k = 0; k < node->n_in && k < 32; k++) {
+        if ((node->op->int8_inputs >> k & 1) && node->in[k] != TF2_NO_TENSOR)
+            return tf2__fail(
+                error, TF2_ERR_UNSUPPORTED, "input %u on float32, it exists on integers only", k);
+    }
+    return TF2_OK;
+}
+
 /* Whether the operator takes tensors of these types. Shapes have been inferred. */
 static enum tf2_status check_types(
     const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__type *out,
@@ -280,7 +291,7 @@ static enum tf2_status check_types(
         all_f32 &= tensor->dtype == TF2_DTYPE_F32;
     }
     if (all_f32 && node->op->eval)
-        return TF2_OK;
+        return check_float_inputs(node, error);
     if (!node->op->int8)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "only on float32");
     if (!tf2__quant_fuses(node->activation.kind))

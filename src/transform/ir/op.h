@@ -54,6 +54,7 @@ struct tf2__op {
     uint32_t min_inputs;
     uint32_t max_inputs;
     uint32_t constant_inputs; /* bit i: input i has to be a constant */
+    uint32_t int8_inputs;     /* bit i: only the integer form has input i */
 
     /*
      * Checks attributes and input shapes (in[i] is NULL for an input that is left out) and infers the output's
@@ -130,21 +131,24 @@ static inline void tf2__walk_next(struct tf2__walk *walk)
     walk->done = true;
 }
 
-/* The walk's element in a float view of the same rank. */
-static inline float *tf2__walk_at(const struct tf2__walk *walk, const struct tf2__view *view)
+/* The walk's element in a view of the same rank: how many elements behind view->data it lies. */
+static inline int64_t tf2__walk_offset(const struct tf2__walk *walk, const struct tf2__view *view)
 {
     int64_t offset = 0;
     for (uint32_t d = 0; d < walk->shape.n_dims; d++)
         offset += walk->index[d] * view->stride[d];
-    return (float *)view->data + offset;
+    return offset;
+}
+
+/* The element itself, in a float view. */
+static inline float *tf2__walk_at(const struct tf2__walk *walk, const struct tf2__view *view)
+{
+    return (float *)view->data + tf2__walk_offset(walk, view);
 }
 
 static inline uint8_t *tf2__walk_at_u8(const struct tf2__walk *walk, const struct tf2__view *view)
 {
-    int64_t offset = 0;
-    for (uint32_t d = 0; d < walk->shape.n_dims; d++)
-        offset += walk->index[d] * view->stride[d];
-    return (uint8_t *)view->data + offset;
+    return (uint8_t *)view->data + tf2__walk_offset(walk, view);
 }
 
 /* NULL for a number that is none. */

@@ -2,7 +2,7 @@
 /*
  * concat.c: tensors one behind the other along one dimension.
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 
 /* All extents but the axis's agree. */
 static enum tf2_status check_extents(
@@ -55,6 +55,41 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
     }
 }
 
+/* Every input in the output's steps. */
+static void int8_eval(
+    const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2_activation *activation,
+    const struct tf2__view *out)
+{
+    const struct tf2_axis_attr *a = attr;
+    struct tf2__view part = *out;
+    uint8_t table[256];
+    uint32_t axis = 0;
+    if (tf2__check_axis(a->axis, out->shape.n_dims, &axis, NULL) != TF2_OK)
+        return; /* infer has refused it */
+    for (uint32_t i = 0; i < n_in; i++) {
+        part.shape = in[i].shape;
+        tf2__int8_table(&in[i].quant, &out->quant, activation, table);
+        tf2__int8_map(&in[i], table, &part);
+        if (i + 1 < n_in)
+            part.data = (uint8_t *)part.data + in[i].shape.dim[axis] * out->stride[axis];
+    }
+}
+
+static enum tf2_status int8_check(
+    const void *attr, const struct tf2__type *const *in, uint32_t n_in, const struct tf2__type *out,
+    struct tf2_error *error)
+{
+    (void)attr;
+    TF2__TRY(tf2__int8_check_output(out, false, error));
+    for (uint32_t i = 0; i < n_in; i++) {
+        TF2__TRY(tf2__int8_check_input(in[i], i, false, error));
+        TF2__TRY(tf2__int8_check_factor(in[i]->quant.scale, out->quant.scale, "input", i, error));
+    }
+    return TF2_OK;
+}
+
+static const struct tf2__op_int8 int8_form = {.check = int8_check, .eval = int8_eval};
+
 const struct tf2__op tf2__op_concat = {
     .id = TF2_OP_CONCAT,
     .name = "concat",
@@ -63,4 +98,5 @@ const struct tf2__op tf2__op_concat = {
     .max_inputs = TF2_MAX_NODE_INPUTS,
     .infer = infer,
     .eval = eval,
+    .int8 = &int8_form,
 };

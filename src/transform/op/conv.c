@@ -6,7 +6,7 @@
  * kernel tap after the other and all input channels for each. A tap's range of pixels that do not meet
  * padding is computed once, so that the inner loop has no tests.
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 #include "transform/op/map.h"
 
 #define CHUNK 128 /* output pixels summed together */
@@ -55,12 +55,11 @@ static void add_taps(const struct conv *p, const float *w, const float *x, const
     const struct tf2__window_dim *dim = &p->dim[2];
     const int64_t step = dim->stride * p->x.stride[2];
     for (int64_t k = 0; k < dim->kernel; k++) {
-        /* Output o meets input o * stride + offset, which has to be in 0 .. in - 1. */
-        int64_t offset = k * dim->dilation - dim->pad_begin;
+        const int64_t offset = k * dim->dilation - dim->pad_begin;
+        int64_t first, end;
         if (offset >= dim->in)
             return;
-        int64_t first = offset < 0 ? tf2__ceil_div(-offset, dim->stride) : 0;
-        int64_t end = (dim->in - 1 - offset) / dim->stride + 1;
+        tf2__window_outputs(dim, k, &first, &end);
         first = TF2__MAX(first, span->from);
         end = TF2__MIN(end, span->from + span->count);
         if (first >= end)
@@ -75,23 +74,14 @@ static void add_taps(const struct conv *p, const float *w, const float *x, const
     }
 }
 
-/* Kernel positions first .. end - 1 of a dimension lie inside the input for output o. */
-static void kernel_range(const struct tf2__window_dim *dim, int64_t o, int64_t *first, int64_t *end)
-{
-    int64_t start = o * dim->stride - dim->pad_begin;
-    *first = start < 0 ? tf2__ceil_div(-start, dim->dilation) : 0;
-    *end = start < dim->in ? (dim->in - 1 - start) / dim->dilation + 1 : 0;
-    *end = TF2__MIN(*end, dim->kernel);
-}
-
 /* Sums a span of the output row (od, oh). w, x: the output channel's weights, its group's first input
  * channel. */
 static void sum_span(
     const struct conv *p, const float *w, const float *x, int64_t od, int64_t oh, const struct span *span)
 {
     int64_t kd, kd_end, kh_first, kh_end;
-    kernel_range(&p->dim[0], od, &kd, &kd_end);
-    kernel_range(&p->dim[1], oh, &kh_first, &kh_end);
+    tf2__window_taps(&p->dim[0], od, &kd, &kd_end);
+    tf2__window_taps(&p->dim[1], oh, &kh_first, &kh_end);
     for (; kd < kd_end; kd++) {
         int64_t d = od * p->dim[0].stride - p->dim[0].pad_begin + kd * p->dim[0].dilation;
         for (int64_t kh = kh_first; kh < kh_end; kh++) {
@@ -213,4 +203,5 @@ const struct tf2__op tf2__op_conv = {
     .infer = infer,
     .macs = macs,
     .eval = eval,
+    .int8 = &tf2__int8_conv,
 };

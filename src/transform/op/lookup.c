@@ -4,7 +4,7 @@
  * Activations that cannot be fused, PReLU and factors per channel become this. The table belongs to the model, so
  * that the result does not depend on a machine's exp().
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 
 #define TABLE 256
 
@@ -17,8 +17,8 @@ static enum tf2_status infer(
     (void)attr;
     (void)n_in;
     bool one = table->n_dims == 1 && table->dim[0] == TABLE;
-    bool per_channel = table->n_dims == 2 && table->dim[1] == TABLE && in[0]->n_dims > 1 &&
-                       table->dim[0] == in[0]->dim[1];
+    bool per_channel =
+        table->n_dims == 2 && table->dim[1] == TABLE && in[0]->n_dims > 1 && table->dim[0] == in[0]->dim[1];
     if (!one && !per_channel)
         return tf2__fail(
             error, TF2_ERR_SHAPE, "table of shape %s, wanted [256] or [channels, 256]",
@@ -33,13 +33,11 @@ static enum tf2_status check(
 {
     (void)attr;
     (void)n_in;
-    if (in[0]->dtype != TF2_DTYPE_U8 || in[1]->dtype != TF2_DTYPE_U8 || out->dtype != TF2_DTYPE_U8)
+    TF2__TRY(tf2__int8_check_input(in[0], 0, false, error));
+    if (in[1]->dtype != TF2_DTYPE_U8)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "from %s by a table of %s to %s, wanted uint8 throughout",
-            tf2_dtype_name(in[0]->dtype), tf2_dtype_name(in[1]->dtype), tf2_dtype_name(out->dtype));
-    if (in[0]->quant.channel_zero_point)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a zero point per channel");
-    return TF2_OK;
+            error, TF2_ERR_UNSUPPORTED, "table of type %s, wanted uint8", tf2_dtype_name(in[1]->dtype));
+    return tf2__int8_check_output(out, false, error);
 }
 
 static void eval(
@@ -49,14 +47,15 @@ static void eval(
     const struct tf2__quant *quant = &out->quant;
     const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(quant, activation);
     const int32_t lo = (int32_t)bounds.lo + quant->zero_point, hi = (int32_t)bounds.hi + quant->zero_point;
-    const uint8_t *table = in[1].data;
-    bool per_channel = in[1].shape.n_dims == 2;
+    const struct tf2__view *table = &in[1];
+    const bool per_channel = table->shape.n_dims == 2;
+    const int64_t step = table->stride[per_channel];
     struct tf2__walk walk;
     (void)attr;
     (void)n_in;
     for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
-        int64_t row = per_channel ? walk.index[1] * TABLE : 0;
-        int32_t q = table[row + *tf2__walk_at_u8(&walk, &in[0])];
+        int64_t row = per_channel ? walk.index[1] * table->stride[0] : 0;
+        int32_t q = ((const uint8_t *)table->data)[row + *tf2__walk_at_u8(&walk, &in[0]) * step];
         *tf2__walk_at_u8(&walk, out) = (uint8_t)TF2__MIN(TF2__MAX(q, lo), hi);
     }
 }

@@ -9,7 +9,7 @@
 #include "transform/op/window.h"
 
 struct tf2__map {
-    float *data;
+    void *data; /* float or uint8_t */
     int64_t n, c, size[TF2_MAX_SPATIAL];
     int64_t n_stride, c_stride, stride[TF2_MAX_SPATIAL];
 };
@@ -32,7 +32,12 @@ static inline void tf2__map_init(struct tf2__map *map, const struct tf2__view *v
 
 static inline float *tf2__map_at(const struct tf2__map *map, int64_t n, int64_t c)
 {
-    return map->data + n * map->n_stride + c * map->c_stride;
+    return (float *)map->data + n * map->n_stride + c * map->c_stride;
+}
+
+static inline uint8_t *tf2__map_at_u8(const struct tf2__map *map, int64_t n, int64_t c)
+{
+    return (uint8_t *)map->data + n * map->n_stride + c * map->c_stride;
 }
 
 /* Moves resolved windows to the end of dims[TF2_MAX_SPATIAL] and puts trivial ones in front. */

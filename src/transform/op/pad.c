@@ -2,7 +2,7 @@
 /*
  * pad.c: more elements (or, with a constant, fewer) before and after each dimension.
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 #include "transform/op/pad.h"
 
 /* One dimension: reflection needs begin, end < in (the edge is not repeated), removal at most what there is.
@@ -54,22 +54,52 @@ int64_t tf2__pad_source(enum tf2_pad_mode mode, int64_t i, int64_t extent)
     return -1;
 }
 
+/* The input element for an index of the output: *offset behind the first; false: the constant. */
+static bool
+find_source(const struct tf2_pad_attr *a, const struct tf2__view *in, const int64_t *index, int64_t *offset)
+{
+    *offset = 0;
+    for (uint32_t d = 0; d < a->n_dims; d++) {
+        int64_t i = tf2__pad_source(a->mode, index[d] - a->begin[d], in->shape.dim[d]);
+        if (i < 0)
+            return false;
+        *offset += i * in->stride[d];
+    }
+    return true;
+}
+
 static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out)
 {
     const struct tf2_pad_attr *a = attr;
+    const float *x = in[0].data;
     struct tf2__walk walk;
+    int64_t offset;
     (void)n_in;
-    for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
-        int64_t offset = 0;
-        bool inside = true;
-        for (uint32_t d = 0; d < a->n_dims && inside; d++) {
-            int64_t i = tf2__pad_source(a->mode, walk.index[d] - a->begin[d], in[0].shape.dim[d]);
-            inside = i >= 0;
-            offset += i * in[0].stride[d];
-        }
-        *tf2__walk_at(&walk, out) = inside ? ((const float *)in[0].data)[offset] : a->value;
-    }
+    for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk))
+        *tf2__walk_at(&walk, out) = find_source(a, &in[0], walk.index, &offset) ? x[offset] : a->value;
 }
+
+/* The constant is rounded like any real number. */
+static void int8_eval(
+    const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2_activation *activation,
+    const struct tf2__view *out)
+{
+    const struct tf2_pad_attr *a = attr;
+    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&out->quant, activation);
+    const uint8_t *x = in[0].data;
+    uint8_t table[256], value = 0;
+    struct tf2__walk walk;
+    int64_t offset;
+    (void)n_in;
+    tf2__int8_table(&in[0].quant, &out->quant, activation, table);
+    if (a->mode == TF2_PAD_CONSTANT)
+        value =
+            tf2__quant_round(tf2__quant_factor(a->value, out->quant.scale), &bounds, out->quant.zero_point);
+    for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk))
+        *tf2__walk_at_u8(&walk, out) = find_source(a, &in[0], walk.index, &offset) ? table[x[offset]] : value;
+}
+
+static const struct tf2__op_int8 int8_form = {.check = tf2__int8_check_move, .eval = int8_eval};
 
 const struct tf2__op tf2__op_pad = {
     .id = TF2_OP_PAD,
@@ -79,4 +109,5 @@ const struct tf2__op tf2__op_pad = {
     .max_inputs = 1,
     .infer = infer,
     .eval = eval,
+    .int8 = &int8_form,
 };

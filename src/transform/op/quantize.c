@@ -8,7 +8,7 @@
  * offset is what a zero point, which is an integer, cannot say: the fractional part of a mean that the network's
  * preprocessing subtracts. Whoever quantizes the graph adds it to the biases behind.
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 
 static enum tf2_status infer(
     const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
@@ -23,15 +23,12 @@ static enum tf2_status infer(
     return TF2_OK;
 }
 
-static enum tf2_status wanted(
-    const struct tf2__type *in, enum tf2_dtype in_dtype, const struct tf2__type *out, enum tf2_dtype out_dtype,
-    struct tf2_error *error)
+static enum tf2_status check_f32(const struct tf2__type *type, const char *what, struct tf2_error *error)
 {
-    if (in->dtype == in_dtype && out->dtype == out_dtype)
-        return TF2_OK;
-    return tf2__fail(
-        error, TF2_ERR_UNSUPPORTED, "from %s to %s, wanted %s to %s", tf2_dtype_name(in->dtype),
-        tf2_dtype_name(out->dtype), tf2_dtype_name(in_dtype), tf2_dtype_name(out_dtype));
+    if (type->dtype != TF2_DTYPE_F32)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "%s of type %s, wanted float32", what, tf2_dtype_name(type->dtype));
+    return TF2_OK;
 }
 
 static enum tf2_status quantize_check(
@@ -39,38 +36,56 @@ static enum tf2_status quantize_check(
     struct tf2_error *error)
 {
     (void)attr;
-    TF2__TRY(wanted(in[0], TF2_DTYPE_F32, out, TF2_DTYPE_U8, error));
-    if (n_in > 1 && in[1] && in[1]->dtype != TF2_DTYPE_F32)
-        return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "offset of type %s, wanted float32", tf2_dtype_name(in[1]->dtype));
-    if (out->quant.channel_zero_point)
-        return tf2__check_channels(&out->shape, error);
-    return TF2_OK;
+    TF2__TRY(check_f32(in[0], "input 0", error));
+    if (n_in > 1 && in[1])
+        TF2__TRY(check_f32(in[1], "offset", error));
+    return tf2__int8_check_output(out, true, error);
 }
 
-static uint8_t quantize_one(float x, float offset, float inverse, int32_t zero_point)
+/* Rounds to one channel: its zero point, and the bounds around it. */
+struct channel {
+    int32_t zero_point;
+    float offset;
+    struct tf2__quant_bounds bounds;
+};
+
+static struct channel find_channel(
+    const struct tf2__view *out, const struct tf2__view *offset, int64_t c,
+    const struct tf2_activation *activation)
 {
-    const struct tf2__quant_bounds bounds = {(float)-zero_point, (float)(255 - zero_point)};
-    float v = x - offset;
+    struct tf2__quant quant = out->quant;
+    if (quant.channel_zero_point)
+        quant.zero_point = quant.channel_zero_point[c];
+    return (struct channel){
+        .zero_point = quant.zero_point,
+        .offset = offset ? ((const float *)offset->data)[c * offset->stride[0]] : 0,
+        .bounds = tf2__quant_bounds_u8(&quant, activation)};
+}
+
+static uint8_t quantize_one(float x, const struct channel *channel, float inverse)
+{
+    float v = x - channel->offset;
     v = v * inverse;
-    return tf2__quant_round(v == v ? v : 0, &bounds, zero_point); /* NaN: the zero point */
+    /* Not a number: the zero point. */
+    return tf2__quant_round(v == v ? v : 0, &channel->bounds, channel->zero_point);
 }
 
 static void quantize_eval(
     const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2_activation *activation,
     const struct tf2__view *out)
 {
-    const float *offset = n_in > 1 ? in[1].data : NULL;
-    const struct tf2__quant *quant = &out->quant;
-    const float inverse = tf2__quant_factor(1, quant->scale);
+    const struct tf2__view *offset = n_in > 1 && in[1].data ? &in[1] : NULL;
+    const float inverse = tf2__quant_factor(1, out->quant.scale);
+    struct channel channel = find_channel(out, offset, 0, activation);
+    int64_t last_c = 0;
     struct tf2__walk walk;
     (void)attr;
-    (void)activation;
     for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
         int64_t c = walk.shape.n_dims > 1 ? walk.index[1] : 0;
-        int32_t zero_point = quant->channel_zero_point ? quant->channel_zero_point[c] : quant->zero_point;
-        *tf2__walk_at_u8(&walk, out) = quantize_one(
-            *tf2__walk_at(&walk, &in[0]), offset ? offset[c * in[1].stride[0]] : 0, inverse, zero_point);
+        if (c != last_c)
+            channel = find_channel(out, offset, c, activation);
+        last_c = c;
+        *tf2__walk_at_u8(&walk, out) = quantize_one(*tf2__walk_at(&walk, &in[0]), &channel, inverse);
     }
 }
 
@@ -80,9 +95,8 @@ static enum tf2_status dequantize_check(
 {
     (void)attr;
     (void)n_in;
-    if (in[0]->quant.channel_zero_point)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a zero point per channel");
-    return wanted(in[0], TF2_DTYPE_U8, out, TF2_DTYPE_F32, error);
+    TF2__TRY(tf2__int8_check_input(in[0], 0, false, error));
+    return check_f32(out, "output", error);
 }
 
 static void dequantize_eval(

@@ -3,7 +3,7 @@
  * reshape.c: the operators that keep all elements in row-major order and at most change the shape: identity,
  * dropout (which does nothing at inference), flatten, reshape, squeeze, unsqueeze.
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 
 static enum tf2_status infer_identity(
     const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
@@ -156,6 +156,24 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
     }
 }
 
+static void int8_eval(
+    const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2_activation *activation,
+    const struct tf2__view *out)
+{
+    uint8_t table[256];
+    struct tf2__walk from, to;
+    (void)attr;
+    (void)n_in;
+    tf2__int8_table(&in[0].quant, &out->quant, activation, table);
+    tf2__walk_start(&from, &in[0].shape);
+    for (tf2__walk_start(&to, &out->shape); tf2__walk_more(&to); tf2__walk_next(&to)) {
+        *tf2__walk_at_u8(&to, out) = table[*tf2__walk_at_u8(&from, &in[0])];
+        tf2__walk_next(&from);
+    }
+}
+
+static const struct tf2__op_int8 int8_form = {.check = tf2__int8_check_move, .eval = int8_eval};
+
 #define RESHAPING_OP(op, number, attr_struct, infer_function, settle_function)                               \
     const struct tf2__op tf2__op_##op = {                                                                    \
         .id = number,                                                                                        \
@@ -166,6 +184,7 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
         .infer = infer_function,                                                                             \
         .settle = settle_function,                                                                           \
         .eval = eval,                                                                                        \
+        .int8 = &int8_form,                                                                                  \
     }
 
 RESHAPING_OP(identity, TF2_OP_IDENTITY, struct tf2_no_attr, infer_identity, NULL);

@@ -8,7 +8,7 @@
  */
 #include "transform/op/resize.h"
 
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 #include "transform/op/map.h"
 
 #include <math.h>
@@ -127,9 +127,15 @@ static double interpolate(const struct tf2__map *map, const struct tf2__resize_t
 }
 
 /* Does one output position for all images and channels, so that its taps are found once. */
+typedef void pixel_fn(
+    const struct tf2__map *x, const struct tf2__map *y, const struct tf2__resize_tap *taps, const int64_t *at,
+    const void *user);
+
 static void resize_pixel(
-    const struct tf2__map *x, const struct tf2__map *y, const struct tf2__resize_tap *taps, const int64_t *at)
+    const struct tf2__map *x, const struct tf2__map *y, const struct tf2__resize_tap *taps, const int64_t *at,
+    const void *unused)
 {
+    (void)unused;
     const int64_t offset = at[0] * y->stride[0] + at[1] * y->stride[1] + at[2] * y->stride[2];
     for (int64_t n = 0; n < y->n; n++) {
         for (int64_t c = 0; c < y->c; c++)
@@ -137,24 +143,71 @@ static void resize_pixel(
     }
 }
 
-static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out)
+/* user: the table of 256 entries. */
+static void resize_pixel_u8(
+    const struct tf2__map *x, const struct tf2__map *y, const struct tf2__resize_tap *taps, const int64_t *at,
+    const void *user)
 {
-    const struct tf2_resize_attr *a = attr;
+    const uint8_t *table = user;
+    int64_t from = 0, to = 0;
+    for (unsigned d = 0; d < TF2_MAX_SPATIAL; d++) {
+        from += taps[d].low * x->stride[d];
+        to += at[d] * y->stride[d];
+    }
+    for (int64_t n = 0; n < y->n; n++) {
+        for (int64_t c = 0; c < y->c; c++)
+            tf2__map_at_u8(y, n, c)[to] = table[tf2__map_at_u8(x, n, c)[from]];
+    }
+}
+
+static void each_pixel(
+    const struct tf2_resize_attr *a, const struct tf2__view *in, const struct tf2__view *out, pixel_fn *pixel,
+    const void *user)
+{
     const uint32_t first = TF2_MAX_SPATIAL + 2 - out->shape.n_dims; /* of the map's dimensions that exist */
     struct tf2_shape positions = {.n_dims = TF2_MAX_SPATIAL};
     struct tf2__resize_tap taps[TF2_MAX_SPATIAL] = {{0}};
     struct tf2__map x, y;
     struct tf2__walk walk;
-    (void)n_in;
-    tf2__map_init(&x, &in[0]);
+    tf2__map_init(&x, in);
     tf2__map_init(&y, out);
     memcpy(positions.dim, y.size, sizeof(y.size));
     for (tf2__walk_start(&walk, &positions); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
         for (uint32_t d = first; d < TF2_MAX_SPATIAL; d++)
             taps[d] = tf2__resize_tap_at(a, d - first, x.size[d], y.size[d], walk.index[d]);
-        resize_pixel(&x, &y, taps, walk.index);
+        pixel(&x, &y, taps, walk.index, user);
     }
 }
+
+static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out)
+{
+    (void)n_in;
+    each_pixel(attr, &in[0], out, resize_pixel, NULL);
+}
+
+static void int8_eval(
+    const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2_activation *activation,
+    const struct tf2__view *out)
+{
+    uint8_t table[256];
+    (void)n_in;
+    tf2__int8_table(&in[0].quant, &out->quant, activation, table);
+    each_pixel(attr, &in[0], out, resize_pixel_u8, table);
+}
+
+static enum tf2_status int8_check(
+    const void *attr, const struct tf2__type *const *in, uint32_t n_in, const struct tf2__type *out,
+    struct tf2_error *error)
+{
+    const struct tf2_resize_attr *a = attr;
+    if (a->mode != TF2_RESIZE_NEAREST)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "resizing of mode %d on integers, wanted the nearest pixel (mode %d)",
+            (int)a->mode, (int)TF2_RESIZE_NEAREST);
+    return tf2__int8_check_move(attr, in, n_in, out, error);
+}
+
+static const struct tf2__op_int8 int8_form = {.check = int8_check, .eval = int8_eval};
 
 const struct tf2__op tf2__op_resize = {
     .id = TF2_OP_RESIZE,
@@ -164,4 +217,5 @@ const struct tf2__op tf2__op_resize = {
     .max_inputs = 1,
     .infer = infer,
     .eval = eval,
+    .int8 = &int8_form,
 };

@@ -3,7 +3,7 @@
  * slice.c: every step-th element between two bounds, in each dimension. Bounds are clamped as ONNX's Slice
  * says: with a negative step, begin to 0 .. extent - 1 and end to -1 .. extent - 1.
  */
-#include "transform/op/check.h"
+#include "transform/op/int8.h"
 
 /* One dimension's bounds in plain numbers: elements begin, begin + step, ... (count of them, 0 when empty).
  */
@@ -56,22 +56,42 @@ static enum tf2_status infer(
     return TF2_OK;
 }
 
+/* What is left of the input. */
+static struct tf2__view cut(const struct tf2_slice_attr *a, const struct tf2__view *in)
+{
+    struct tf2__view part = *in;
+    int64_t offset = 0;
+    for (uint32_t d = 0; d < a->n_dims; d++) {
+        struct range range = resolve(a, d, in->shape.dim[d]);
+        offset += range.begin * in->stride[d];
+        part.stride[d] = range.step * in->stride[d];
+        part.shape.dim[d] = range.count;
+    }
+    part.data = (char *)in->data + offset * (int64_t)tf2_dtype_size_bytes(in->dtype);
+    return part;
+}
+
 static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out)
 {
-    const struct tf2_slice_attr *a = attr;
-    struct tf2__view part = in[0];
+    struct tf2__view part = cut(attr, &in[0]);
     struct tf2__walk walk;
-    int64_t offset = 0;
     (void)n_in;
-    for (uint32_t d = 0; d < a->n_dims; d++) {
-        struct range range = resolve(a, d, in[0].shape.dim[d]);
-        offset += range.begin * in[0].stride[d];
-        part.stride[d] = range.step * in[0].stride[d];
-    }
-    part.data = (float *)in[0].data + offset;
     for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk))
         *tf2__walk_at(&walk, out) = *tf2__walk_at(&walk, &part);
 }
+
+static void int8_eval(
+    const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2_activation *activation,
+    const struct tf2__view *out)
+{
+    const struct tf2__view part = cut(attr, &in[0]);
+    uint8_t table[256];
+    (void)n_in;
+    tf2__int8_table(&in[0].quant, &out->quant, activation, table);
+    tf2__int8_map(&part, table, out);
+}
+
+static const struct tf2__op_int8 int8_form = {.check = tf2__int8_check_move, .eval = int8_eval};
 
 const struct tf2__op tf2__op_slice = {
     .id = TF2_OP_SLICE,
@@ -81,4 +101,5 @@ const struct tf2__op tf2__op_slice = {
     .max_inputs = 1,
     .infer = infer,
     .eval = eval,
+    .int8 = &int8_form,
 };

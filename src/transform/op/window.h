@@ -15,6 +15,26 @@ struct tf2__window_dim {
     int64_t pad_begin, pad_end;
 };
 
+/* Kernel positions *first .. *end - 1 of a dimension lie inside the input for output o. */
+static inline void
+tf2__window_taps(const struct tf2__window_dim *dim, int64_t o, int64_t *first, int64_t *end)
+{
+    int64_t start = o * dim->stride - dim->pad_begin;
+    *first = start < 0 ? tf2__ceil_div(-start, dim->dilation) : 0;
+    *end = start < dim->in ? (dim->in - 1 - start) / dim->dilation + 1 : 0;
+    *end = TF2__MIN(*end, dim->kernel);
+}
+
+/* Outputs *first .. *end - 1 of a dimension meet the input at kernel position k. */
+static inline void
+tf2__window_outputs(const struct tf2__window_dim *dim, int64_t k, int64_t *first, int64_t *end)
+{
+    int64_t offset = k * dim->dilation - dim->pad_begin; /* output o meets input o * stride + offset */
+    *first = offset < 0 ? tf2__ceil_div(-offset, dim->stride) : 0;
+    *end = offset < dim->in ? (dim->in - 1 - offset) / dim->stride + 1 : 0;
+    *end = TF2__MIN(*end, dim->out);
+}
+
 /*
  * Resolves `window` over the spatial dimensions of `in` ([N, C, spatial...], one to three of them). kernel:
  * the kernel's extents (pools: window->kernel). dims[0 .. *n_spatial - 1]. TF2_ERR_SHAPE, TF2_ERR_VALUE for
