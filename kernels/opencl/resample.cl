@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resample.cl: resize and padding, fp32, by tables of source positions.
+ * resample.cl: resize and padding by tables of source positions, of float32 and of bytes.
  */
 
 /*
@@ -69,4 +69,47 @@ __kernel void pad(
     }
     for (int i = 0; i < t[7]; i++)
         y[i * t[15]] = inside && last[i] >= 0 ? x[last[i]] : value;
+}
+
+/* The same for bytes; nearest only. Results lie between lo and hi. */
+__kernel void resize_bytes(
+    __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
+    __global const int *restrict t, const int n_channels, const int lo, const int hi)
+{
+    const int row = get_global_id(0);
+    const int h = row % t[2], d = row / t[2] % t[1], n = row / t[2] / t[1];
+    __global const int *pd = t + 12 + 2 * d, *ph = t + 12 + 2 * (t[1] + h), *pw = t + 12 + 2 * (t[1] + t[2]);
+    x += x_offset + n * t[4] + pd[0] + ph[0];
+    y += y_offset + n * t[8] + d * t[9] + h * t[10];
+    for (int w = 0; w < t[3]; w++, pw += 2, y += t[11]) {
+        for (int c = 0; c < n_channels; c++)
+            y[c] = (uchar)min(max((int)x[pw[0] + c], lo), hi);
+    }
+}
+
+/* The same for bytes; x between lo and hi. */
+__kernel void pad_bytes(
+    __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
+    __global const int *restrict t, const int value, const int lo, const int hi)
+{
+    int index = get_global_id(0);
+    __global const int *source = t + 16;
+    int inside = 1;
+    x += x_offset;
+    y += y_offset;
+    for (int d = 0; d < 7; d++)
+        source += t[d];
+    __global const int *last = source;
+    for (int d = 6; d >= 0; d--) {
+        source -= t[d];
+        const int i = index % t[d];
+        index /= t[d];
+        y += i * t[8 + d];
+        if (source[i] < 0)
+            inside = 0;
+        else
+            x += source[i];
+    }
+    for (int i = 0; i < t[7]; i++)
+        y[i * t[15]] = (uchar)(inside && last[i] >= 0 ? min(max((int)x[last[i]], lo), hi) : value);
 }

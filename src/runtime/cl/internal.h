@@ -23,6 +23,7 @@ enum tf2__cl_family {
     TF2__CL_CONV_AMX,
     TF2__CL_CONV_INT8,
     TF2__CL_DEPTHWISE,
+    TF2__CL_DEPTHWISE_INT8,
     TF2__CL_MAP,
     TF2__CL_MAP_INT8,
     TF2__CL_NORM,
@@ -232,7 +233,8 @@ extern const struct tf2__cl_row tf2__cl_row_winograd, tf2__cl_row_conv, tf2__cl_
     tf2__cl_row_scale, tf2__cl_row_eltwise, tf2__cl_row_slice, tf2__cl_row_transpose, tf2__cl_row_softmax,
     tf2__cl_row_lrn, tf2__cl_row_resize, tf2__cl_row_pad, tf2__cl_row_conv_int8, tf2__cl_row_gemm_int8,
     tf2__cl_row_pool_int8, tf2__cl_row_eltwise_int8, tf2__cl_row_lookup, tf2__cl_row_quantize,
-    tf2__cl_row_dequantize, tf2__cl_row_lrn_int8, tf2__cl_row_slice_int8, tf2__cl_row_transpose_int8;
+    tf2__cl_row_depthwise_int8, tf2__cl_row_resize_int8, tf2__cl_row_pad_int8, tf2__cl_row_dequantize,
+    tf2__cl_row_lrn_int8, tf2__cl_row_slice_int8, tf2__cl_row_transpose_int8;
 
 /* The row for a NODE step; choose() has found one for every step. */
 const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step_conv_int8.c: convolutions and inner products of u8 by s8 (conv_int8.cl, conv_amx.cl).
+ * step_conv_int8.c: convolutions and inner products of u8 by s8 (conv_int8.cl, conv_amx.cl, depthwise_int8.cl).
  *
- * Both are the same job: pixels, and inputs of a pixel as byte offsets in the order of a row of weights. What differs
+ * All are the same job: pixels, and inputs of a pixel as byte offsets in the order of a row of weights. What differs
  * between processors is how inputs are grouped into taps and how weights are packed for them.
  */
 #include "runtime/cl/internal.h"
@@ -11,6 +11,9 @@
 
 /* Bytes of x that AMX works on before it takes the next weights: a part of a second level cache. */
 #define AMX_CHUNK_BYTES (512 << 10)
+
+/* Multiply-accumulates that a work item of the depthwise kernel does at least. */
+#define DEPTHWISE_STRIP 50000
 
 struct job {
     const struct tf2__step *step;
@@ -278,7 +281,12 @@ static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct job
     return tf2__cl_buffer_unmap(build, *pixels, data);
 }
 
-/* Three arguments and an offset: the residual. */
+static bool is_float(const struct tf2__cl_build *build, const struct job *job)
+{
+    return build->plan->tensors[job->step->out].dtype == TF2_DTYPE_F32;
+}
+
+/* The residual: where it lies, zero point and factor. */
 static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *job)
 {
     const struct tf2__plan_tensor *tensors = build->plan->tensors;
@@ -297,29 +305,36 @@ static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *jo
     return TF2_OK;
 }
 
-/* What conv_int8.cl and conv_amx.cl have in common, up to the output. */
-static enum tf2_status
-arg_head(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes)
+/* What all kernels take first, up to the output's place. */
+static enum tf2_status arg_head(
+    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers)
 {
-    uint32_t weights, taps, pixels, bias, scale;
-    TF2__TRY(pack(build, job, choice, lanes, &weights));
-    TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &taps));
-    TF2__TRY(make_pixels(build, job, &pixels));
-    TF2__TRY(make_channels(build, job, lanes, &bias, &scale));
+    TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
+    tf2__cl_arg_buffer(build, buffers[0]);
+    tf2__cl_arg_buffer(build, buffers[1]);
+    tf2__cl_arg_int(build, n_taps);
+    tf2__cl_arg_buffer(build, buffers[2]);
+    tf2__cl_arg_int(build, job->n_pixels);
+    tf2__cl_arg_buffer(build, buffers[3]);
+    tf2__cl_arg_buffer(build, buffers[4]);
+    TF2__TRY(arg_add(build, job));
+    return tf2__cl_arg_tensor(build, job->step->out);
+}
+
+/* Packs everything and begins the launch of conv_int8.cl or conv_amx.cl. */
+static enum tf2_status
+begin(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes)
+{
+    uint32_t buffers[5]; /* weights, taps, pixels, bias, scale */
+    TF2__TRY(pack(build, job, choice, lanes, &buffers[0]));
+    TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &buffers[1]));
+    TF2__TRY(make_pixels(build, job, &buffers[2]));
+    TF2__TRY(make_channels(build, job, lanes, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_launch_begin(
         build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
-    TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
-    tf2__cl_arg_buffer(build, weights);
-    tf2__cl_arg_buffer(build, taps);
-    tf2__cl_arg_int(build, choice->n_taps);
-    tf2__cl_arg_buffer(build, pixels);
-    tf2__cl_arg_int(build, job->n_pixels);
-    tf2__cl_arg_buffer(build, bias);
-    tf2__cl_arg_buffer(build, scale);
-    TF2__TRY(arg_add(build, job));
-    TF2__TRY(tf2__cl_arg_tensor(build, job->step->out));
+    TF2__TRY(arg_head(build, job, choice->n_taps, buffers));
     tf2__cl_arg_int(build, job->y_stride);
-    tf2__cl_arg_int(build, build->plan->tensors[job->step->out].dtype == TF2_DTYPE_F32);
+    tf2__cl_arg_int(build, is_float(build, job));
     tf2__cl_arg_int(build, job->out_per_group);
     tf2__cl_arg_int(build, job->out_per_group + job->room);
     return TF2_OK;
@@ -341,7 +356,7 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *j
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
     int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->n_taps * 4, n_tiles);
-    TF2__TRY(arg_head(build, job, choice, lanes));
+    TF2__TRY(begin(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);
     tf2__cl_arg_int(build, strip);
@@ -358,7 +373,7 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
     for (int64_t j = 0; j < choice->n_taps; j++)
         ((cl_int *)data)[j] = (cl_int)(j * 1024);
     TF2__TRY(tf2__cl_buffer_unmap(build, gathered, data));
-    TF2__TRY(arg_head(build, job, choice, 16));
+    TF2__TRY(begin(build, job, choice, 16));
     tf2__cl_arg_int(build, job->groups);
     tf2__cl_arg_int(build, job->x_group);
     tf2__cl_arg_int(build, choice->chunk);
@@ -386,3 +401,58 @@ const struct tf2__cl_row tf2__cl_row_conv_int8 = {
 
 const struct tf2__cl_row tf2__cl_row_gemm_int8 = {
     .op = TF2_OP_GEMM, .int8 = true, .name = "gemm_int8", .choose = choose, .make = make};
+
+/* --- depthwise_int8.cl --- */
+
+static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    struct job job;
+    describe(plan, step, &job);
+    return job.groups > 1 && job.in_per_group == 1 && job.out_per_group == 1 && job.conv.x.stride_c == 1 &&
+           job.conv.y.stride_c == 1;
+}
+
+/* Rows of weights, bias and scale of all channels, padded to vectors of 16. */
+static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *job, uint32_t *buffers)
+{
+    const int8_t *from = build->plan->tensors[job->step->in[1]].data;
+    const int64_t n_taps = job->n_inputs, row = tf2__round_up(job->groups, 16);
+    cl_int *offsets = tf2__arena_alloc(&build->executable->arena, (size_t)n_taps, sizeof(*offsets));
+    void *data;
+    if (!offsets)
+        return tf2__fail_memory(build->error, (size_t)n_taps * sizeof(*offsets), "a table of taps");
+    tf2__cl_conv_inputs(&job->conv, offsets);
+    TF2__TRY(tf2__cl_buffer_from(build, offsets, n_taps, &buffers[1]));
+    TF2__TRY(make_pixels(build, job, &buffers[2]));
+    TF2__TRY(make_channels(build, job, 1, &buffers[3], &buffers[4]));
+    TF2__TRY(tf2__cl_buffer_map(build, n_taps * row / 4, &buffers[0], &data));
+    memset(data, 0, (size_t)(n_taps * row));
+    for (int64_t c = 0; c < job->groups; c++) {
+        for (int64_t j = 0; j < n_taps; j++)
+            ((int8_t *)data)[j * row + c] = from[c * n_taps + j];
+    }
+    return tf2__cl_buffer_unmap(build, buffers[0], data);
+}
+
+static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    const int64_t tile = 4; /* P in depthwise_int8.cl */
+    uint32_t buffers[5];
+    struct job job;
+    describe(build->plan, step, &job);
+    int64_t n_tiles = tf2__ceil_div(job.n_pixels, tile);
+    int64_t strip = TF2__MIN(TF2__MAX(DEPTHWISE_STRIP / (tile * job.groups * job.n_inputs), 1), n_tiles);
+    TF2__TRY(depthwise_pack(build, &job, buffers));
+    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_DEPTHWISE_INT8, "depthwise_int8"));
+    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers));
+    tf2__cl_arg_int(build, is_float(build, &job));
+    tf2__cl_arg_int(build, job.groups);
+    tf2__cl_arg_int(build, job.groups + job.conv.room);
+    tf2__cl_arg_int(build, strip);
+    arg_bounds(build, &job);
+    tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), 1);
+    return TF2_OK;
+}
+
+const struct tf2__cl_row tf2__cl_row_depthwise_int8 = {
+    .op = TF2_OP_CONV, .int8 = true, .name = "depthwise_int8", .fits = depthwise_fits, .make = depthwise_make};

@@ -15,6 +15,15 @@ static enum tf2_status finish(struct tf2__cl_build *build, const struct tf2__ste
     return tf2__cl_make_activation(build, &step->node->activation, step->out);
 }
 
+/* Two arguments: between what a fused activation keeps bytes. */
+static void arg_byte_bounds(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    const struct tf2__quant *quant = &build->plan->tensors[step->out].quant;
+    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(quant, &step->node->activation);
+    tf2__cl_arg_int(build, (int64_t)bounds.lo + quant->zero_point);
+    tf2__cl_arg_int(build, (int64_t)bounds.hi + quant->zero_point);
+}
+
 /* The two tables of one resize: offsets behind the 12 extents and strides, weights of the second source. */
 static enum tf2_status make_tables(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_map_view *x,
@@ -54,19 +63,35 @@ static enum tf2_status resize_make(struct tf2__cl_build *build, const struct tf2
     uint32_t table, factors;
     tf2__cl_map_of(build->plan, step->in[0], &x);
     tf2__cl_map_of(build->plan, step->out, &y);
+    bool bytes = build->plan->tensors[step->out].dtype == TF2_DTYPE_U8;
     TF2__TRY(make_tables(build, step, &x, &y, &table, &factors));
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_RESAMPLE, "resize"));
+    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_RESAMPLE, bytes ? "resize_bytes" : "resize"));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
     TF2__TRY(tf2__cl_arg_tensor(build, step->out));
     tf2__cl_arg_buffer(build, table);
+    tf2__cl_launch_size(build, y.n * y.dim[0] * y.dim[1], 1);
+    if (bytes) {
+        tf2__cl_arg_int(build, y.c);
+        arg_byte_bounds(build, step);
+        return TF2_OK;
+    }
     tf2__cl_arg_buffer(build, factors);
     tf2__cl_arg_int(build, y.c);
     tf2__cl_arg_int(build, attr->mode == TF2_RESIZE_LINEAR);
-    tf2__cl_launch_size(build, y.n * y.dim[0] * y.dim[1], 1);
     return finish(build, step);
 }
 
 const struct tf2__cl_row tf2__cl_row_resize = {.op = TF2_OP_RESIZE, .name = "resize", .make = resize_make};
+
+/* Bytes are read and written one after the other. */
+static bool resize_bytes_fits(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    const struct tf2__plan_tensor *x = &plan->tensors[step->in[0]], *y = &plan->tensors[step->out];
+    return x->shape.dim[1] == 1 || (x->stride[1] == 1 && y->stride[1] == 1);
+}
+
+const struct tf2__cl_row tf2__cl_row_resize_int8 = {
+    .op = TF2_OP_RESIZE, .int8 = true, .name = "resize_bytes", .fits = resize_bytes_fits, .make = resize_make};
 
 static enum tf2_status pad_make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
@@ -93,13 +118,24 @@ static enum tf2_status pad_make(struct tf2__cl_build *build, const struct tf2__s
         rows *= d + 1 < TF2_MAX_DIMS ? t[d] : 1;
     }
     TF2__TRY(tf2__cl_buffer_unmap(build, buffer, data));
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_RESAMPLE, "pad"));
+    bool bytes = y->dtype == TF2_DTYPE_U8;
+    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_RESAMPLE, bytes ? "pad_bytes" : "pad"));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
     TF2__TRY(tf2__cl_arg_tensor(build, step->out));
     tf2__cl_arg_buffer(build, buffer);
-    tf2__cl_arg_float(build, attr->value);
     tf2__cl_launch_size(build, rows, 1);
+    if (bytes) {
+        const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&y->quant, &step->node->activation);
+        const float value = attr->mode == TF2_PAD_CONSTANT ? tf2__quant_factor(attr->value, y->quant.scale) : 0;
+        tf2__cl_arg_int(build, tf2__quant_round(value, &bounds, y->quant.zero_point));
+        arg_byte_bounds(build, step);
+        return TF2_OK;
+    }
+    tf2__cl_arg_float(build, attr->value);
     return finish(build, step);
 }
 
 const struct tf2__cl_row tf2__cl_row_pad = {.op = TF2_OP_PAD, .name = "pad", .make = pad_make};
+
+const struct tf2__cl_row tf2__cl_row_pad_int8 = {
+    .op = TF2_OP_PAD, .int8 = true, .name = "pad_bytes", .make = pad_make};
