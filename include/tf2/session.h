@@ -28,6 +28,14 @@ struct tf2_session_options {
     size_t n_input_shapes;
 
     bool profile; /* time every step (costs a little) */
+
+    /*
+     * Inputs of one or three channels take 8-bit pixels, as struct tf2_image has them: uint8 [N, H, W, C], gray or
+     * RGB. The model's preprocessing is applied on the device; an int8 model whose input was quantized on the grid of
+     * its pixels (tf2_model_quantize does that) takes them as they are. All inputs of the model have to be images
+     * [N, 1 or 3, H, W].
+     */
+    bool pixels;
 };
 
 /* All zero. */
@@ -58,9 +66,10 @@ TF2_API enum tf2_status tf2_session_run(
     struct tf2_session *session, const void *const *inputs, void *const *outputs, struct tf2_error *error);
 
 /*
- * Runs the example that came with a .tf2 file on a device and compares: values that were quantized last have to be
- * equal, float32 outputs of an int8 model to within 1e-5 and of a float32 model to within 1e-4 of the largest. TF2_ERR_VALUE says
- * where and by how much they differ; TF2_ERR_NOT_FOUND: the model has no example.
+ * Runs the example that came with a .tf2 file on a device and compares. Outputs that are computed on integers all the
+ * way have to be equal; others to within a part of the output's largest value: 1e-4 in a float32 model; in an int8
+ * model 1e-5, or 0.05 where float32 results are quantized again, since a rounding can make a step there. TF2_ERR_VALUE
+ * says where and by how much they differ; TF2_ERR_NOT_FOUND: the model has no example.
  */
 TF2_API enum tf2_status tf2_model_self_test(
     const struct tf2_model *model, struct tf2_devices *devices, size_t device_index, struct tf2_error *error);

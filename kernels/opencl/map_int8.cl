@@ -3,7 +3,7 @@
  * map_int8.cl: element-wise work on u8, the ways in and out of it, and normalization over channels.
  *
  * map_int8 walks strided operands as map.cl does (see there: t, NDRange). y is u8, or float32 when op is
- * DEQUANTIZE; a is u8, or float32 when op is QUANTIZE.
+ * DEQUANTIZE or PIXELS; a is u8, or float32 when op is QUANTIZE.
  */
 #define INT8_BYTES      0 /* a as it is */
 #define INT8_SUM        1 /* (a - za) fa [+ (b - zb) fb [+ (c - zc) fc]] */
@@ -13,6 +13,7 @@
 #define INT8_LOOKUP     5 /* b[a]; then clamped */
 #define INT8_QUANTIZE   6 /* (a - b) fa, zero point c; b float32, c u8 */
 #define INT8_DEQUANTIZE 7 /* (a - za) fa */
+#define INT8_PIXELS     8 /* (a - b) fa; b float32 */
 
 struct map_numbers {
     int op, n_operands;
@@ -109,6 +110,16 @@ static inline void dequantize_some(
         y[i * sy] = lane[i];
 }
 
+static inline void pixels_some(
+    __global float *y, int sy, __global const uchar *a, int sa, __global const float *b, int sb, int n, float factor)
+{
+    const float16 v = (convert_float16(load_bytes(a, sa, n)) - load_floats(b, sb, n)) * (float16)(factor);
+    float lane[16];
+    vstore16(v, 0, lane);
+    for (int i = 0; i < 16 && i < n; i++)
+        y[i * sy] = lane[i];
+}
+
 static inline void lookup_some(
     __global uchar *y, int sy, __global const uchar *a, int sa, __global const uchar *b, int sb, int n,
     const struct map_numbers *m)
@@ -125,7 +136,8 @@ __kernel void map_int8(
     const int zb, const int zc, const float lo, const float hi, const int zero_point)
 {
     const struct map_numbers m = {op, n_operands, fa, fb, fc, za, zb, zc, lo, hi, zero_point};
-    const int y_bytes = op == INT8_DEQUANTIZE ? 4 : 1, a_bytes = op == INT8_QUANTIZE ? 4 : 1;
+    const int y_bytes = op == INT8_DEQUANTIZE || op == INT8_PIXELS ? 4 : 1, a_bytes = op == INT8_QUANTIZE ? 4 : 1;
+    const int b_bytes = op == INT8_QUANTIZE || op == INT8_PIXELS ? 4 : 1;
     const int first = get_global_id(1) * piece;
     const int last = min(first + piece, n);
     const int sy = t[25], sa = t[26], sb = t[27], sc = t[28];
@@ -142,7 +154,7 @@ __kernel void map_int8(
     }
     y += at_y * y_bytes;
     a += at_a * a_bytes;
-    b += op == INT8_QUANTIZE ? at_b * 4 : at_b;
+    b += at_b * b_bytes;
     c += at_c;
     for (int row = 0; row < t[4]; row++) {
         for (int i = 0; i < last - first; i += 16) {
@@ -151,6 +163,10 @@ __kernel void map_int8(
                 quantize_some(
                     y + i * sy, sy, (__global const float *)a + i * sa, sa, (__global const float *)b + i * sb, sb,
                     c + i * sc, sc, left, &m);
+            else if (op == INT8_PIXELS)
+                pixels_some(
+                    (__global float *)y + i * sy, sy, a + i * sa, sa, (__global const float *)b + i * sb, sb, left,
+                    fa);
             else if (op == INT8_DEQUANTIZE)
                 dequantize_some((__global float *)y + i * sy, sy, a + i * sa, sa, left, &m);
             else if (op == INT8_LOOKUP)
@@ -166,7 +182,7 @@ __kernel void map_int8(
         }
         y += (long)t[9] * y_bytes;
         a += (long)t[14] * a_bytes;
-        b += op == INT8_QUANTIZE ? (long)t[19] * 4 : t[19];
+        b += (long)t[19] * b_bytes;
         c += t[24];
     }
 }

@@ -51,9 +51,10 @@ static enum tf2_status check_shape_names(
 }
 
 static enum tf2_status make_plan(
-    struct tf2_session *session, const struct tf2_graph *graph, const struct tf2_session_options *options,
+    struct tf2_session *session, const struct tf2_model *model, const struct tf2_session_options *options,
     struct tf2_error *error)
 {
+    const struct tf2_graph *graph = model->graph;
     if (options->n_input_shapes && !options->input_shapes)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "session: input_shapes is NULL, n_input_shapes is not 0");
     TF2__TRY(check_shape_names(graph, options, error));
@@ -77,7 +78,8 @@ static enum tf2_status make_plan(
         if (!wanted && options->batch && shapes[i].n_dims > 0)
             shapes[i].dim[0] = options->batch;
     }
-    enum tf2_status status = tf2__plan_create(graph, shapes, session->device, &session->plan, error);
+    enum tf2_status status = tf2__plan_create(
+        model->graph, shapes, options->pixels ? &model->preprocess : NULL, session->device, &session->plan, error);
     tf2__free(&session->env, shapes);
     return status;
 }
@@ -101,7 +103,7 @@ enum tf2_status tf2_session_create(
     session->env = device->env;
     session->device = device;
 
-    enum tf2_status status = make_plan(session, model->graph, options, error);
+    enum tf2_status status = make_plan(session, model, options, error);
     if (status == TF2_OK)
         status = device->ops->compile(device, session->plan, &session->executable, error);
     if (status == TF2_OK)
@@ -198,7 +200,7 @@ void tf2_session_stats(const struct tf2_session *session, struct tf2_session_sta
 
 enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)
 {
-    static const char *const kinds[] = {"", "copy", "fill"};
+    static const char *const kinds[] = {"", "copy", "fill", "pixels"};
     if (!session || !info || index >= session->plan->n_steps)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__step *step = &session->plan->steps[index];

@@ -120,7 +120,7 @@ static bool check_model(
     bool good = true;
     open_numbers(&numbers, model, batch, 7);
     if (host_numbers(&numbers, model, devices, tf2_devices_count(devices) - 1, batch) &&
-        tf2__plan_create(model->graph, numbers.shapes, device, &plan, NULL) == TF2_OK) {
+        tf2__plan_create(model->graph, numbers.shapes, NULL, device, &plan, NULL) == TF2_OK) {
         good = plan_check(plan);
         good &= arena_check(
             device, plan, (const float *const *)numbers.inputs, (const float *const *)numbers.outputs,

@@ -131,6 +131,8 @@ static enum tf2_status make_step(struct tf2__cl_build *build, const struct tf2__
 {
     if (step->kind == TF2__STEP_COPY)
         return tf2__cl_make_copy(build, step);
+    if (step->kind == TF2__STEP_PIXELS)
+        return tf2__cl_make_pixels(build, step);
     if (step->kind == TF2__STEP_FILL)
         return tf2__cl_make_fill(build, step->out);
     return tf2__cl_row_find(build->plan, step)->make(build, step);

@@ -243,6 +243,8 @@ enum tf2_status tf2__cl_choose(struct tf2__device *device, struct tf2__plan *pla
 /* step_map.c: COPY and FILL steps, and a strided copy for other rows. */
 enum tf2_status tf2__cl_make_copy(struct tf2__cl_build *build, const struct tf2__step *step);
 enum tf2_status tf2__cl_make_fill(struct tf2__cl_build *build, uint32_t root);
+/* step_map_int8.c: PIXELS steps. */
+enum tf2_status tf2__cl_make_pixels(struct tf2__cl_build *build, const struct tf2__step *step);
 /* Whether a COPY step goes through dense scratch: bytes of it, or 0. */
 int64_t tf2__cl_copy_scratch(const struct tf2__plan *plan, const struct tf2__step *step);
 /* Appends a launch that applies the node's activation to its output, in place. */

@@ -35,6 +35,10 @@ enum tf2_status tf2__cl_choose(struct tf2__device *device, struct tf2__plan *pla
             step->scratch_bytes = tf2__cl_copy_scratch(plan, step);
             continue;
         }
+        if (step->kind == TF2__STEP_PIXELS) {
+            step->kernel = "pixels";
+            continue;
+        }
         const struct tf2__cl_row *row = tf2__cl_row_find(plan, step);
         if (!row)
             return tf2__fail(

@@ -335,8 +335,9 @@ make_halo_pixel(struct tf2__cl_build *build, const struct tf2__plan_tensor *t, i
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, tf2__ceil_div(pitch, 4), buffer, &data));
     memset(data, t->quant.zero_point, (size_t)pitch);
-    for (int64_t c = 0; c < t->shape.dim[1] && t->quant.channel_zero_point; c++)
-        ((cl_uchar *)data)[c] = t->quant.channel_zero_point[c];
+    const int64_t n = t->shape.dim[1];
+    for (int64_t c = 0; c < n && t->quant.channel_zero_point; c++)
+        ((cl_uchar *)data)[t->reversed ? n - 1 - c : c] = t->quant.channel_zero_point[c];
     return tf2__cl_buffer_unmap(build, *buffer, data);
 }
 

@@ -16,6 +16,7 @@ enum map_op {
     MAP_LOOKUP = 5,
     MAP_QUANTIZE = 6,
     MAP_DEQUANTIZE = 7,
+    MAP_PIXELS = 8,
 };
 
 #define PIECE        8192 /* elements of the inner dimension that one work item does */
@@ -218,7 +219,29 @@ static enum tf2_status dequantize_make(struct tf2__cl_build *build, const struct
 const struct tf2__cl_row tf2__cl_row_dequantize = {
     .op = TF2_OP_DEQUANTIZE, .int8 = true, .name = "dequantize", .make = dequantize_make};
 
+enum tf2_status tf2__cl_make_pixels(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    const struct tf2_preprocess *preprocess = &build->plan->preprocess;
+    struct map m = step_map(build->plan, step, MAP_PIXELS);
+    uint32_t means;
+    TF2__TRY(tf2__cl_buffer_from(build, preprocess->mean, TF2__COUNT(preprocess->mean), &means));
+    m.in[1] = tf2__cl_operand_buffer(means, &m.shape, 1, 1);
+    m.n_in = 2;
+    m.factor[0] = preprocess->scale == 0 ? 1 : preprocess->scale;
+    return make_map(build, &m);
+}
+
 /* --- copies --- */
+
+/* Both operands with channels last to first: the same as both first to last. */
+static void turn_around(const struct tf2_shape *shape, struct tf2__cl_operand *y, struct tf2__cl_operand *x)
+{
+    if (shape->n_dims < 2 || y->stride[1] != -1 || x->stride[1] != -1)
+        return;
+    y->offset -= shape->dim[1] - 1;
+    x->offset -= shape->dim[1] - 1;
+    y->stride[1] = x->stride[1] = 1;
+}
 
 /* y = x over the same indices: bytes, or rescaled where the quantizations of the step's tensors differ. */
 enum tf2_status tf2__cl_copy_int8(
@@ -233,6 +256,7 @@ enum tf2_status tf2__cl_copy_int8(
     m.shape = *shape;
     m.y = *y;
     m.in[0] = *x;
+    turn_around(shape, &m.y, &m.in[0]);
     m.factor[0] = tf2__quant_factor(from->scale, to->scale);
     return make_map(build, &m);
 }

@@ -162,6 +162,15 @@ host_read(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_
     return TF2_OK;
 }
 
+static void pixels_to_float(
+    const struct tf2_preprocess *p, const struct tf2__view *in, const struct tf2__view *out)
+{
+    const float scale = p->scale == 0 ? 1 : p->scale;
+    struct tf2__walk walk;
+    for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk))
+        *tf2__walk_at(&walk, out) = ((float)*tf2__walk_at_u8(&walk, in) - p->mean[walk.index[1]]) * scale;
+}
+
 static void run_step(const struct tf2__run_state *state, const struct tf2__step *step)
 {
     struct tf2__view in[TF2_MAX_NODE_INPUTS], out;
@@ -170,6 +179,8 @@ static void run_step(const struct tf2__run_state *state, const struct tf2__step 
     make_view(state, step->out, &out);
     if (step->kind == TF2__STEP_COPY) {
         copy_view(&in[0], &out);
+    } else if (step->kind == TF2__STEP_PIXELS) {
+        pixels_to_float(&state->plan->preprocess, &in[0], &out);
     } else if (step->kind == TF2__STEP_NODE && tf2__node_is_int8(state->plan->graph, step->node)) {
         step->node->op->int8->eval(step->node->attr, in, step->n_in, &step->node->activation, &out);
     } else if (step->kind == TF2__STEP_NODE) {

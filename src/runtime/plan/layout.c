@@ -219,6 +219,10 @@ static enum tf2_status make_root(struct layout *l, uint32_t id, struct tf2_error
             return tf2__fail(error, TF2_ERR_SHAPE, "%s: with its padding above 2^31 elements", t->name);
     }
     t->n_elements = stride;
+    if (t->reversed) {
+        t->stride[1] = -t->stride[1];
+        t->offset += t->shape.dim[1] - 1;
+    }
     t->laid_out = true;
     return TF2_OK;
 }
@@ -372,14 +376,15 @@ static bool view_copy(struct layout *l, const struct tf2__step *step)
     const struct tf2__plan_tensor *in = &l->plan->tensors[step->in[0]];
     struct tf2__plan_tensor *out = &l->plan->tensors[step->out];
     int64_t stride[TF2_MAX_DIMS] = {0};
-    if (in->data || in->planar != out->planar)
+    if (in->data || in->planar != out->planar || in->reversed != out->reversed || in->dtype != out->dtype ||
+        !tf2__quant_equal(&in->quant, &out->quant))
         return false;
     if (tf2_shape_equal(&in->shape, &out->shape))
         memcpy(stride, in->stride, sizeof(stride));
     else if (!reshape_strides(&in->shape, in->stride, &out->shape, stride))
         return false;
     if (out->dense ? !strides_are_dense(&out->shape, stride)
-                   : !channels_adjacent(l->plan, &out->shape, stride))
+                   : !out->reversed && !channels_adjacent(l->plan, &out->shape, stride))
         return false;
     if (!halo_fits(l, step->out, step->in[0], stride))
         return false;

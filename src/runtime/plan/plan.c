@@ -103,6 +103,10 @@ static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *err
         const struct readers r = classify_readers(graph, id);
         tensor->planar =
             r.only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
+        if (plan->pixels) {
+            TF2__TRY(tf2__plan_pixels(plan, i, error));
+            continue;
+        }
         bool same_order = !plan->policy.channels_last || order_is_dense(&tensor->shape) || tensor->planar;
         if (!r.any || r.only_quantize || (same_order && !(r.padded && plan->policy.halo))) {
             tensor->dense = true;
@@ -163,11 +167,29 @@ static enum tf2_status lay_out_constant(struct tf2__plan *plan, uint32_t *in, st
     return TF2_OK;
 }
 
+/* A quantized image that is the pixels themselves. */
+static enum tf2_status
+plan_exact_pixels(struct tf2__plan *plan, const struct tf2__node *node, uint32_t pixels, struct tf2_error *error)
+{
+    struct tf2__step *step = tf2__plan_add_step(plan, TF2__STEP_COPY, node->name, &pixels, 1, node->out);
+    if (!step)
+        return tf2__fail_memory(error, sizeof(*step), "a step");
+    step->node = node;
+    plan->tensors[pixels].quant = plan->tensors[node->out].quant;
+    plan->tensors[node->out].reversed = plan->policy.channels_last && plan->tensors[pixels].reversed;
+    return TF2_OK;
+}
+
 static enum tf2_status
 plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         const struct tf2__node *node = &plan->graph->nodes[i];
+        uint32_t pixels = tf2__plan_exact_pixels(plan, node);
+        if (pixels != TF2_NO_TENSOR) {
+            TF2__TRY(plan_exact_pixels(plan, node, pixels, error));
+            continue;
+        }
         bool copies = is_copy(node->op->id) && node->activation.kind == TF2_ACTIVATION_NONE;
         enum tf2__step_kind kind = copies ? TF2__STEP_COPY : TF2__STEP_NODE;
         uint32_t data = node->n_in ? node->in[0] : TF2_NO_TENSOR;
@@ -191,12 +213,13 @@ init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struc
 {
     const struct tf2_graph *graph = plan->graph;
     struct tf2_shape *shapes = tf2__arena_alloc(&plan->arena, graph->n_tensors, sizeof(*shapes));
-    plan->cap_tensors = graph->n_tensors + graph->n_inputs + graph->n_outputs + graph->n_nodes;
+    plan->cap_tensors = graph->n_tensors + 2 * graph->n_inputs + graph->n_outputs + graph->n_nodes;
     plan->tensors = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*plan->tensors));
     plan->inputs = tf2__arena_alloc(&plan->arena, graph->n_inputs, sizeof(*plan->inputs));
     plan->outputs = tf2__arena_alloc(&plan->arena, graph->n_outputs, sizeof(*plan->outputs));
     plan->fill_once = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*plan->fill_once));
-    if (!shapes || !plan->tensors || !plan->inputs || !plan->outputs || !plan->fill_once)
+    plan->pixel_view = tf2__arena_alloc(&plan->arena, graph->n_inputs, sizeof(*plan->pixel_view));
+    if (!shapes || !plan->tensors || !plan->inputs || !plan->pixel_view || !plan->outputs || !plan->fill_once)
         return tf2__fail_memory(error, plan->cap_tensors * sizeof(*plan->tensors), "a plan");
     TF2__TRY(tf2__graph_infer(graph, input_shapes, shapes, error));
     for (uint32_t i = 0; i < graph->n_tensors; i++)
@@ -219,8 +242,8 @@ init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struc
 }
 
 enum tf2_status tf2__plan_create(
-    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, struct tf2__device *device,
-    struct tf2__plan **out, struct tf2_error *error)
+    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, const struct tf2_preprocess *pixels,
+    struct tf2__device *device, struct tf2__plan **out, struct tf2_error *error)
 {
     struct tf2__plan *plan = tf2__calloc(&device->env, 1, sizeof(*plan));
     if (!plan)
@@ -228,6 +251,9 @@ enum tf2_status tf2__plan_create(
     tf2__arena_init(&plan->arena, &device->env);
     plan->graph = graph;
     plan->policy = device->policy;
+    plan->pixels = pixels != NULL;
+    if (pixels)
+        plan->preprocess = *pixels;
 
     enum tf2_status status = init_tensors(plan, input_shapes, error);
     if (status == TF2_OK)

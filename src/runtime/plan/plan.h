@@ -21,6 +21,8 @@
 #ifndef TF2__PLAN_H
 #define TF2__PLAN_H
 
+#include <tf2/model.h>
+
 #include "common/arena.h"
 #include "transform/ir/graph.h"
 
@@ -44,6 +46,7 @@ struct tf2__plan_tensor {
     bool laid_out;    /* strides and offset are set */
     bool dense;       /* has to be dense row-major: what the caller reads and writes */
     bool planar;      /* few channels, read by convolutions only: row-major with halo */
+    bool reversed;    /* channels lie in memory last to first: RGB pixels of a network that wants BGR */
     int64_t stride[TF2_MAX_DIMS];
     int64_t room;   /* lanes behind a pixel's last channel that nobody reads: writing them is allowed */
     int64_t offset; /* elements from the root's first element (halo included) to index 0, 0, ... */
@@ -63,6 +66,7 @@ enum tf2__step_kind {
     TF2__STEP_COPY = 1, /* out = in[0], of the same shape, or both dense in logical order (reshape); rescaled where
                            the quantizations differ */
     TF2__STEP_FILL = 2, /* zero the halo of the root of `out` (u8: fill it with the zero point) */
+    TF2__STEP_PIXELS = 3, /* out (float32) = (in[0] (u8) - mean) * scale, see the plan's preprocess */
 };
 
 struct tf2__step {
@@ -85,6 +89,9 @@ struct tf2__plan {
     struct tf2__arena arena; /* owns everything here */
     const struct tf2_graph *graph;
     struct tf2__layout_policy policy;
+    bool pixels; /* inputs are u8 [N, H, W, C] */
+    struct tf2_preprocess preprocess;
+    uint32_t *pixel_view;             /* per graph input: its pixels in the network's order of channels */
     struct tf2__plan_tensor *tensors; /* the graph's, then dense stand-ins for inputs and outputs */
     uint32_t n_tensors, cap_tensors;
     struct tf2__step *steps;
@@ -102,12 +109,13 @@ struct tf2__plan {
 struct tf2__device;
 
 /*
- * Plans `graph` for `device` with the given input shapes (one per graph input). The graph must outlive the
- * plan. Calls the device's choose() on every step, then places everything.
+ * Plans `graph` for `device` with the given input shapes (one per graph input). pixels: how 8-bit pixels become
+ * inputs, see tf2_session_options; NULL: inputs are what the graph says. The graph must outlive the plan. Calls the
+ * device's choose() on every step, then places everything.
  */
 enum tf2_status tf2__plan_create(
-    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, struct tf2__device *device,
-    struct tf2__plan **plan, struct tf2_error *error);
+    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, const struct tf2_preprocess *pixels,
+    struct tf2__device *device, struct tf2__plan **plan, struct tf2_error *error);
 void tf2__plan_destroy(struct tf2__plan **plan);
 
 /* Elements of the tensor's type from the arena's start to its index 0, 0, ... */
@@ -115,6 +123,11 @@ int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor);
 
 /* --- between the planner's files --- */
 
+/* pixels.c: inputs that are pixels: the tensors for graph input i, and what the nodes that read it become. */
+enum tf2_status tf2__plan_pixels(struct tf2__plan *plan, uint32_t input, struct tf2_error *error);
+/* The pixels that a QUANTIZE node would make of a graph input, when they are the quantized values already; else
+ * TF2_NO_TENSOR. */
+uint32_t tf2__plan_exact_pixels(const struct tf2__plan *plan, const struct tf2__node *node);
 /* layout.c: decides views and strides of all tensors and drops the steps that became views. */
 enum tf2_status tf2__plan_layout(struct tf2__plan *plan, struct tf2_error *error);
 /* place.c: lifetimes, halo fills, offsets in the arena. */
