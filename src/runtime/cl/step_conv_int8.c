@@ -123,7 +123,9 @@ static enum tf2_status choose_amx(
     TF2__TRY(choose_runs(plan, job, choice, error));
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, 16);
     int64_t tile_bytes = job->x_step ? 16 * job->x_step : choice->n_taps * 1024;
-    choice->chunk = TF2__MAX(AMX_CHUNK_BYTES / tile_bytes / 2 * 2, 2);
+    /* What is written comes back for each block of channels, as what is read does. */
+    int64_t touched = tile_bytes + 16 * job->out_per_group * (job->has_add ? 2 : 1);
+    choice->chunk = TF2__MAX(AMX_CHUNK_BYTES / touched / 2 * 2, 2);
     choice->chunk = TF2__MIN(choice->chunk, n_tiles);
     if (!job->x_step)
         step->scratch_bytes = choice->chunk * tile_bytes;
