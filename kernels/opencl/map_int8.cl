@@ -91,6 +91,7 @@ static inline void quantize_some(
     v = v == v ? v : (float16)(0.0f);
     const int16 zero_point = convert_int16(load_bytes(c, sc, n));
     const float16 lo = -convert_float16(zero_point), hi = (float16)(255.0f) + lo;
+    v = clamp16(v, m->lo, m->hi); /* the activation's */
     v = v < lo ? lo : v;
     v = v > hi ? hi : v;
     store_bytes_strided(convert_uchar16(as_int16(v + (float16)(ROUNDER)) + zero_point), y, sy, n);
@@ -191,12 +192,13 @@ __kernel void map_int8(
  * quantize_rgb: three planes of float32 to interleaved u8. NDRange: dimension 0: rows of all images. x: strides of
  * images, planes and rows; y: of images and rows. number: per channel offset, then zero point (floats).
  */
-static inline uchar16 quantize_plane(__global const float *x, float offset, float inverse, float zero_point)
+static inline uchar16
+quantize_plane(__global const float *x, float offset, float inverse, float zero_point, float lo, float hi)
 {
     float16 v = vload16(0, x) - (float16)(offset);
     v = v * (float16)(inverse);
     v = v == v ? v : (float16)(0.0f);
-    v = clamp16(v, -zero_point, 255.0f - zero_point);
+    v = clamp16(clamp16(v, lo, hi), -zero_point, 255.0f - zero_point);
     return round16(v, (int)zero_point);
 }
 
@@ -223,7 +225,7 @@ static inline void store_rgb(uchar16 r, uchar16 g, uchar16 b, __global uchar *y)
 __kernel void quantize_rgb(
     __global const float *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const float *restrict number, const float inverse, const int height, const int width, const int x_image,
-    const int x_plane, const int x_row, const int y_image, const int y_row)
+    const int x_plane, const int x_row, const int y_image, const int y_row, const float lo, const float hi)
 {
     const int row = get_global_id(0) % height, image = get_global_id(0) / height;
     x += x_offset + image * x_image + row * x_row;
@@ -231,12 +233,12 @@ __kernel void quantize_rgb(
     int i = 0;
     for (; i + 16 <= width; i += 16)
         store_rgb(
-            quantize_plane(x + i, number[0], inverse, number[3]),
-            quantize_plane(x + x_plane + i, number[1], inverse, number[4]),
-            quantize_plane(x + 2 * x_plane + i, number[2], inverse, number[5]), y + 3 * i);
+            quantize_plane(x + i, number[0], inverse, number[3], lo, hi),
+            quantize_plane(x + x_plane + i, number[1], inverse, number[4], lo, hi),
+            quantize_plane(x + 2 * x_plane + i, number[2], inverse, number[5], lo, hi), y + 3 * i);
     for (int c = 0; c < 3 && i < width; c++) {
         uchar lane[16];
-        vstore16(quantize_plane(x + c * x_plane + i, number[c], inverse, number[3 + c]), 0, lane);
+        vstore16(quantize_plane(x + c * x_plane + i, number[c], inverse, number[3 + c], lo, hi), 0, lane);
         for (int k = i; k < width; k++)
             y[3 * k + c] = lane[k - i];
     }

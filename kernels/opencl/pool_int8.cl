@@ -81,7 +81,8 @@ __kernel void pool_int8(
     const int element = is_float ? 4 : 1;
     x += x_offset + n * t[3] + d[0] + h[0];
     y += (size_t)element * (y_offset + n * t[4] + od * t[5] + oh * t[6]);
-    factors += (od * t[1] + oh) * t[2];
+    if (average)
+        factors += (od * t[1] + oh) * t[2];
 
     for (int ow = 0; ow < t[2]; ow++, w += 4, y += element * t[7]) {
         __global const uchar *p = x + w[0];

@@ -146,6 +146,14 @@ static int32_t zero_point_of(const struct tf2__quant *quant, int64_t c)
     return quant->channel_zero_point ? quant->channel_zero_point[c] : quant->zero_point;
 }
 
+/* What a fused activation clamps v to; the range of u8 comes behind it, around the zero point of each channel. */
+static struct tf2__quant_bounds activation_bounds(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    const double scale = plan->tensors[step->out].quant.scale;
+    const struct tf2__quant_bounds real = tf2__quant_bounds_f32(&step->node->activation);
+    return (struct tf2__quant_bounds){(float)rint(real.lo / scale), (float)rint(real.hi / scale)};
+}
+
 /* Three planes to an interleaved image: what a network's input mostly is. */
 static bool is_rgb(const struct tf2__plan *plan, const struct tf2__step *step)
 {
@@ -177,6 +185,9 @@ static enum tf2_status rgb_make(struct tf2__cl_build *build, const struct tf2__s
     tf2__cl_arg_int(build, x->stride[2]);
     tf2__cl_arg_int(build, y->stride[0]);
     tf2__cl_arg_int(build, y->stride[2]);
+    const struct tf2__quant_bounds bounds = activation_bounds(build->plan, step);
+    tf2__cl_arg_float(build, bounds.lo);
+    tf2__cl_arg_float(build, bounds.hi);
     tf2__cl_launch_size(build, x->shape.dim[0] * x->shape.dim[2], 1);
     return TF2_OK;
 }
@@ -203,6 +214,7 @@ static enum tf2_status quantize_make(struct tf2__cl_build *build, const struct t
     m.in[2] = tf2__cl_operand_buffer(zero_points, &m.shape, axis, n_axes);
     m.n_in = 3;
     m.factor[0] = tf2__quant_factor(1, y->quant.scale);
+    m.bounds = activation_bounds(build->plan, step);
     return make_map(build, &m);
 }
 

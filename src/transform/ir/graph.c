@@ -273,6 +273,14 @@ static enum tf2_status check_float_inputs(const struct tf2__node *node, struct t
     return TF2_OK;
 }
 
+/* A fused activation is what the operator of that name takes. */
+static enum tf2_status check_activation(
+    const struct tf2_activation *activation, const struct tf2_shape *shape, struct tf2_error *error)
+{
+    struct tf2_shape same;
+    return tf2__op_find(TF2_OP_ACTIVATION)->infer(activation, &shape, 1, &same, error);
+}
+
 /* Whether the operator takes tensors of these types. Shapes have been inferred. */
 static enum tf2_status check_types(
     const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__type *out,
@@ -290,6 +298,7 @@ static enum tf2_status check_types(
         in[k] = &types[k];
         all_f32 &= tensor->dtype == TF2_DTYPE_F32;
     }
+    TF2__TRY(check_activation(&node->activation, &out->shape, error));
     if (all_f32 && node->op->eval)
         return check_float_inputs(node, error);
     if (!node->op->int8)
