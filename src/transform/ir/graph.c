@@ -273,12 +273,21 @@ static enum tf2_status check_float_inputs(const struct tf2__node *node, struct t
     return TF2_OK;
 }
 
-/* A fused activation is what the operator of that name takes. */
-static enum tf2_status check_activation(
-    const struct tf2_activation *activation, const struct tf2_shape *shape, struct tf2_error *error)
+/* Operators that plans turn into views and copies: nothing is computed. */
+static bool only_moves(enum tf2_op op)
+{
+    return op == TF2_OP_IDENTITY || op == TF2_OP_DROPOUT || op == TF2_OP_FLATTEN || op == TF2_OP_RESHAPE ||
+           op == TF2_OP_SQUEEZE || op == TF2_OP_UNSQUEEZE || op == TF2_OP_SLICE || op == TF2_OP_CONCAT;
+}
+
+/* A fused activation is what the operator of that name takes, behind something that computes. */
+static enum tf2_status
+check_activation(const struct tf2__node *node, const struct tf2_shape *shape, struct tf2_error *error)
 {
     struct tf2_shape same;
-    return tf2__op_find(TF2_OP_ACTIVATION)->infer(activation, &shape, 1, &same, error);
+    if (node->activation.kind != TF2_ACTIVATION_NONE && only_moves(node->op->id))
+        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a fused activation, wanted none");
+    return tf2__op_find(TF2_OP_ACTIVATION)->infer(&node->activation, &shape, 1, &same, error);
 }
 
 /* Whether the operator takes tensors of these types. Shapes have been inferred. */
@@ -298,7 +307,7 @@ static enum tf2_status check_types(
         in[k] = &types[k];
         all_f32 &= tensor->dtype == TF2_DTYPE_F32;
     }
-    TF2__TRY(check_activation(&node->activation, &out->shape, error));
+    TF2__TRY(check_activation(node, &out->shape, error));
     if (all_f32 && node->op->eval)
         return check_float_inputs(node, error);
     if (!node->op->int8)

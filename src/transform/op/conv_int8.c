@@ -172,10 +172,10 @@ static struct channel find_channel(const struct conv *p, int64_t n, int64_t o)
     return ch;
 }
 
-/* Whether a window takes each position of the dimension by itself. */
+/* Whether a window takes each position of the dimension by itself: out == in says that nothing is padded. */
 static bool is_pointwise(const struct tf2__window_dim *dim)
 {
-    return dim->kernel == 1 && dim->stride == 1 && dim->pad_begin == 0 && dim->out == dim->in;
+    return dim->kernel == 1 && dim->stride == 1 && dim->out == dim->in;
 }
 
 static bool rows_join(const struct tf2__map *map, int d)
