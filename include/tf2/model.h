@@ -63,10 +63,11 @@ struct tf2_import_options {
 TF2_API void tf2_import_options_defaults(struct tf2_import_options *options);
 
 /*
- * Reads a network: a Caffe .prototxt with its .caffemodel in `weights_path`, or an .onnx file (weights_path
+ * Reads a network: a Caffe .prototxt with its .caffemodel in `weights_path`, or an .onnx or .tf2 file (weights_path
  * NULL). The format is found by content, not by name. Everything in the file is checked; what the format
- * allows and the library does not support is refused, all such nodes in one message. options NULL: defaults.
- * On success *model is owned by the caller.
+ * allows and the library does not support is refused, all such nodes in one message. options NULL: defaults. Of a .tf2
+ * file the shapes and outputs are fixed: TF2_ERR_INVALID_ARGUMENT when the options give some; preprocess in the options
+ * replaces the file's unless it is all zero. On success *model is owned by the caller.
  */
 TF2_API enum tf2_status tf2_model_import(
     const char *path, const char *weights_path, const struct tf2_import_options *options,
@@ -110,15 +111,17 @@ struct tf2_save_options {
     size_t n_labels;
     const struct tf2_fact *facts;
     size_t n_facts;
-    /* An example for tf2_model_self_test: one buffer per input and output, float32, dense, of the model's own shapes; the
-     * outputs as the model gives them. Both or none (NULL). */
+    /* An example for tf2_model_self_test: one buffer per input and output, float32, dense, of the model's own shapes, all
+     * finite; the outputs as the model gives them. Both or none (NULL). Inputs made of 8-bit pixels by the model's
+     * preprocessing take a byte each in the file, large areas of one colour much less. */
     const void *const *example_inputs;
     const void *const *example_outputs;
 };
 
 /*
  * Writes a .tf2 file: under another name first, then renamed, so that a failure leaves what was there. options NULL:
- * the model's own labels, facts and example, if it was loaded with some.
+ * the model's own labels, facts and example, if it was loaded with some. The same model and options always give the
+ * same bytes. TF2_ERR_VALUE: a name or text that is not UTF-8, or a name with control characters.
  */
 TF2_API enum tf2_status tf2_model_save(
     const struct tf2_model *model, const char *path, const struct tf2_save_options *options,

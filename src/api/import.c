@@ -7,6 +7,7 @@
 
 #include "common/file.h"
 #include "transform/import/import.h"
+#include "transform/model/model.h"
 
 #define DEFAULT_NAME "network"
 
@@ -84,6 +85,36 @@ end:
     return status;
 }
 
+/* A .tf2 file is loaded, not imported: nothing can be changed but how pixels become inputs. */
+static enum tf2_status check_tf2_options(
+    const char *name, bool weights, const struct tf2_import_options *options, struct tf2_error *error)
+{
+    if (weights)
+        return tf2__fail(
+            error, TF2_ERR_INVALID_ARGUMENT,
+            "%s: a weights file is given, but .tf2 files contain their weights", name);
+    if (options->n_input_shapes)
+        return tf2__fail(
+            error, TF2_ERR_INVALID_ARGUMENT,
+            "%s: shapes for inputs are given, but those of a .tf2 file are fixed; a session can take others",
+            name);
+    if (options->n_outputs)
+        return tf2__fail(
+            error, TF2_ERR_INVALID_ARGUMENT, "%s: outputs are chosen, but those of a .tf2 file are fixed",
+            name);
+    return tf2__model_check_preprocess(&options->preprocess, error);
+}
+
+/* Preprocessing in the options replaces the file's. */
+static void override_preprocess(struct tf2_model *model, const struct tf2_preprocess *preprocess)
+{
+    bool any = preprocess->channels != TF2_CHANNELS_RGB || preprocess->scale != 0;
+    for (size_t i = 0; i < TF2__COUNT(preprocess->mean); i++)
+        any |= preprocess->mean[i] != 0;
+    if (any)
+        model->preprocess = *preprocess;
+}
+
 enum tf2_status tf2_model_import_memory(
     const char *name, const void *data, size_t size_bytes, const void *weights, size_t weights_bytes,
     const struct tf2_import_options *options, struct tf2_model **model, struct tf2_error *error)
@@ -94,6 +125,13 @@ enum tf2_status tf2_model_import_memory(
     if (!model || (size_bytes && !data) || (weights_bytes && !weights))
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "import: data or result is NULL");
     TF2__TRY(check_options(options, error));
+    if (size_bytes && tf2__model_probe(data, size_bytes)) {
+        name = name && *name ? name : DEFAULT_NAME;
+        TF2__TRY(check_tf2_options(name, weights != NULL, options, error));
+        TF2__TRY(tf2_model_load_memory(name, data, size_bytes, options->env, model, error));
+        override_preprocess(*model, &options->preprocess);
+        return TF2_OK;
+    }
     const struct tf2__source source = {
         .name = name && *name ? name : DEFAULT_NAME,
         .data = data,
@@ -118,6 +156,13 @@ enum tf2_status tf2_model_import(
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "import: path or result is NULL");
     TF2__TRY(check_options(options, error));
     TF2__TRY(tf2__file_map(path, &file, error));
+    if (tf2__model_probe(file.data, file.size_bytes)) {
+        tf2__file_unmap(&file);
+        TF2__TRY(check_tf2_options(path, weights_path != NULL, options, error));
+        TF2__TRY(tf2_model_load(path, options->env, model, error));
+        override_preprocess(*model, &options->preprocess);
+        return TF2_OK;
+    }
     status = weights_path ? tf2__file_map(weights_path, &weights, error) : TF2_OK;
     if (status == TF2_OK) {
         const struct tf2__source source = {

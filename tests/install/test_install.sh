@@ -198,18 +198,26 @@ fi
 
 # ---- what a static program leaves out ----
 
-if compile "$work/graph_only" "$libs_static" \
-    "$cc" -std=c99 -pedantic -Wall -Wextra -Werror "$source_dir/tests/install/graph_only.c"; then
-    says graph_only "0 4 6 0"
-    nm "$work/graph_only" | grep -E 'protobuf_c_|tf2__(importer|import|onnx|caffe|prototxt)' >"$work/unwanted" || true
-    [ ! -s "$work/unwanted" ] || fail "a program without tf2_model_import contains importers: $(head -5 "$work/unwanted" |
+# leaves_out PROGRAM: no importers, no exporter and no Protocol Buffers are in it.
+leaves_out() {
+    nm "$work/$1" | grep -E 'protobuf_c_|tf2__(importer|import|export|onnx|caffe|prototxt)' >"$work/unwanted" || true
+    [ ! -s "$work/unwanted" ] || fail "$1 does not import, but contains $(head -5 "$work/unwanted" |
         awk '{ print $NF }' | tr '\n' ' ')..."
-    # The same search has to find something in a program that imports.
-    nm "$work/classify_static_c99" | grep -q protobuf_c_ || fail "classify has no protobuf_c_ symbols: wrong search"
-    nm "$work/classify_static_c99" | grep -q tf2__onnx || fail "classify has no tf2__onnx symbols: wrong search"
-    say "static sizes: graph_only $(wc -c <"$work/graph_only"), classify $(wc -c <"$work/classify_static_c99") bytes"
-else
-    fail "tests/install/graph_only.c, static"
-fi
+}
+
+for program in graph_only load_only; do
+    compile "$work/$program" "$libs_static" \
+        "$cc" -std=c99 -pedantic -Wall -Wextra -Werror "$source_dir/tests/install/$program.c" ||
+        fail "tests/install/$program.c, static"
+    leaves_out $program
+done
+says graph_only "0 4 6 0"
+says load_only "n1: 0.5" "$source_dir/tests/golden/compat/v1_0_bare.tf2"
+# The same search has to find something in a program that imports.
+nm "$work/classify_static_c99" | grep -q protobuf_c_ || fail "classify has no protobuf_c_ symbols: wrong search"
+nm "$work/classify_static_c99" | grep -q tf2__onnx || fail "classify has no tf2__onnx symbols: wrong search"
+for program in graph_only load_only classify_static_c99; do
+    say "static size of $program: $(wc -c <"$work/$program") bytes"
+done
 
 finish

@@ -6,7 +6,7 @@
     layers.py --self-test    shows that every rule finds what it is for
 
     common ─▶ ir ─▶ op ─▶ pass ─▶ model ─▶ device.h, plan ─▶ host, cl ─▶ runtime ─▶ sched ─▶ api
-                      └─▶ import ────────────────────────────────────────────────────────▶┘
+                      └─▶ import, export ────────────────────────────────────────────────▶┘
 """
 import os
 import re
@@ -16,12 +16,16 @@ import sys
 # device, a device executes a plan), so they are one layer; the two kinds of devices do not know each other.
 BELOW_PLAN = {"common", "transform/ir", "transform/op", "transform/model"}
 BELOW_DEVICES = {"common", "transform/ir", "transform/op", "runtime/device.h", "runtime/plan"}
+ONNX_MESSAGES = "transform/import/onnx/onnx.pb-c.h"  # generated; for both directions
 LAYERS = {
     "common": set(),
     "transform/ir": {"common"},
     "transform/op": {"common", "transform/ir"},
-    "transform/import": {"common", "transform/ir", "transform/op"},
+    ONNX_MESSAGES: set(),
+    "transform/import": {"common", "transform/ir", "transform/op", ONNX_MESSAGES},
+    "transform/export": {"common", "transform/ir", "transform/op", ONNX_MESSAGES},
     "transform/pass": {"common", "transform/ir", "transform/op"},
+    "transform/quant": {"common", "transform/ir", "transform/op", "transform/pass"},
     "transform/model": {"common", "transform/ir", "transform/op", "transform/pass"},
     "runtime/device.h": BELOW_PLAN | {"runtime/plan"},
     "runtime/plan": BELOW_PLAN | {"runtime/device.h"},
@@ -38,7 +42,9 @@ PUBLIC = {
     "transform/ir": {"common.h", "op.h", "graph.h"},
     "transform/op": {"common.h", "op.h", "graph.h"},
     "transform/import": {"common.h", "op.h", "graph.h", "model.h"},
+    "transform/export": {"common.h", "op.h", "graph.h"},
     "transform/pass": {"common.h", "op.h", "graph.h"},
+    "transform/quant": {"common.h", "op.h", "graph.h", "quantize.h"},
     "transform/model": {"common.h", "op.h", "graph.h", "model.h"},
     "runtime/device.h": {"common.h", "op.h", "graph.h", "model.h", "device.h"},
     "runtime/plan": {"common.h", "op.h", "graph.h", "model.h", "device.h"},

@@ -9,7 +9,7 @@
 
 #include "transform/pass/pass.h"
 
-static enum tf2_status check_preprocess(const struct tf2_preprocess *preprocess, struct tf2_error *error)
+enum tf2_status tf2__model_check_preprocess(const struct tf2_preprocess *preprocess, struct tf2_error *error)
 {
     if ((unsigned)preprocess->channels > TF2_CHANNELS_BGR)
         return tf2__fail(
@@ -65,6 +65,20 @@ static enum tf2_status count_weights(struct tf2_model *model, struct tf2_error *
     return TF2_OK;
 }
 
+static void count_int8_nodes(struct tf2_model *model)
+{
+    const struct tf2_graph *graph = model->graph;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        model->n_int8_nodes += tf2__node_is_int8(graph, &graph->nodes[i]);
+}
+
+enum tf2_status tf2__model_count(struct tf2_model *model, struct tf2_error *error)
+{
+    count_int8_nodes(model);
+    TF2__TRY(count_macs(model, error));
+    return count_weights(model, error);
+}
+
 static enum tf2_status fill(
     struct tf2_model *model, const char *name, const struct tf2_import_options *options,
     struct tf2_error *error)
@@ -75,8 +89,7 @@ static enum tf2_status fill(
     TF2__TRY(tf2__graph_verify(model->graph, error));
     if (!options || !options->no_optimize)
         TF2__TRY(tf2__passes_run(model->graph, error));
-    TF2__TRY(count_macs(model, error));
-    return count_weights(model, error);
+    return tf2__model_count(model, error);
 }
 
 enum tf2_status tf2_model_from_graph(
@@ -86,7 +99,7 @@ enum tf2_status tf2_model_from_graph(
     if (!graph || !*graph || !name || !result)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "model: graph, name or result is NULL");
     if (options)
-        TF2__TRY(check_preprocess(&options->preprocess, error));
+        TF2__TRY(tf2__model_check_preprocess(&options->preprocess, error));
     const struct tf2_env *env = &(*graph)->arena.env;
     struct tf2_model *model = tf2__calloc(env, 1, sizeof(*model));
     if (!model)
@@ -114,6 +127,10 @@ void tf2_model_destroy(struct tf2_model **model)
     struct tf2_env env = (*model)->env;
     tf2_graph_destroy(&(*model)->graph);
     tf2__free(&env, (*model)->name);
+    tf2__free(&env, (*model)->labels);
+    tf2__free(&env, (*model)->facts);
+    tf2__file_unmap(&(*model)->file);
+    tf2__free(&env, (*model)->copy);
     tf2__free(&env, *model);
     *model = NULL;
 }
@@ -130,7 +147,24 @@ void tf2_model_info(const struct tf2_model *model, struct tf2_model_info *info)
         .macs = model->macs,
         .weights_bytes = model->weights_bytes,
         .preprocess = model->preprocess,
+        .n_int8_nodes = model->n_int8_nodes,
+        .n_labels = model->n_labels,
+        .n_facts = model->n_facts,
+        .has_example = model->example != NULL,
     };
+}
+
+const char *tf2_model_label(const struct tf2_model *model, size_t index)
+{
+    return model && index < model->n_labels ? model->labels[index] : NULL;
+}
+
+enum tf2_status tf2_model_fact(const struct tf2_model *model, size_t index, struct tf2_fact *fact)
+{
+    if (!model || !fact || index >= model->n_facts)
+        return TF2_ERR_INVALID_ARGUMENT;
+    *fact = model->facts[index];
+    return TF2_OK;
 }
 
 static void describe(const struct tf2__tensor *tensor, const char *name, struct tf2_tensor_info *info)
