@@ -40,6 +40,8 @@ int cli_write_json(json_t *root, const char *path);
 
 /* "1x3x227x227" as a JSON array. */
 json_t *cli_shape_json(const struct tf2_shape *shape);
+/* null for NULL; what is not UTF-8 becomes '_'. */
+json_t *cli_text_json(const char *text);
 /* null for NaN and infinities, which JSON has not. */
 json_t *cli_real_json(double value);
 
@@ -57,7 +59,9 @@ struct cli_model {
     struct tf2_import_options import;
     struct tf2_named_shape shapes[CLI_MAX_NAMED];
     const char *outputs[CLI_MAX_NAMED];
-    size_t n_means;
+    size_t n_means;     /* numbers in --mean; 0: not given */
+    bool has_channels;  /* --channels was given */
+    bool shapes_at_run; /* a .tf2 file gets --input's shapes when it is run, see cli_session_options */
 };
 
 enum cli_model_option {
@@ -101,9 +105,17 @@ bool cli_model_take(struct cli_model *model, int option, const char *value);
 bool cli_model_owns(int option);
 void cli_model_finish(struct cli_model *model);
 
+/* Was --mean, --scale or --channels given? */
+bool cli_model_has_preprocess(const struct cli_model *model);
+
+/* Does the file begin like a .tf2 file? False also when it cannot be read. */
+bool cli_is_tf2(const char *path);
+/* 0, or 2 after a message: it is a .tf2 file, and there are weights or options that only an import takes. */
+int cli_model_check(const struct cli_model *model);
+
 /*
- * Imports. When the file has no weights and random_seed is not 0, they are made up from it, and *random (NULL
- * allowed) is set.
+ * Imports, or loads a .tf2 file, whose preprocessing the options change. When the file has no weights and
+ * random_seed is not 0, they are made up from it, and *random (NULL allowed) is set.
  */
 enum tf2_status cli_model_import(
     struct cli_model *options, uint64_t random_seed, struct tf2_model **model, bool *random,
@@ -114,6 +126,24 @@ enum tf2_status cli_model_import(
  * are kept. Models with an input that has no batch axis (fewer than two dimensions) are left alone: 0.
  */
 int64_t cli_batch(const struct cli_model *options, const struct tf2_model *model, long wanted);
+
+/* Session options by cli_batch; shapes of --input for a .tf2 file go here, the import took the others. */
+void cli_session_options(
+    const struct cli_model *options, const struct tf2_model *model, long batch,
+    struct tf2_session_options *session);
+
+/* Names of classes. Zero-initialize; finish frees. */
+struct cli_labels {
+    char **labels;
+    size_t n_labels;
+    size_t capacity;
+};
+
+/* Adds the lines of a file; a line end at the file's end makes no empty label. 0, or 1 after a message. */
+int cli_labels_read(struct cli_labels *labels, const char *path);
+/* Adds those that came with a .tf2 file. */
+void cli_labels_of_model(struct cli_labels *labels, const struct tf2_model *model);
+void cli_labels_finish(struct cli_labels *labels);
 
 /* True for a path whose name ends in `extension` (".caffemodel"), in any case. */
 bool cli_has_extension(const char *path, const char *extension);

@@ -6,7 +6,7 @@
  *
  * A job has one or more items: an image is one, a .npy of N on its batch axis N. A worker takes as many jobs
  * at a time as its session's batch, packs their items into batches, and reports the jobs when all before are
- * reported.
+ * reported. tf2-convert takes its calibration data through jobs and sources too.
  */
 #ifndef TF2_TOOLS_RUN_H
 #define TF2_TOOLS_RUN_H
@@ -25,6 +25,7 @@ struct run_options {
     const char *devices;
     long batch; /* 0: not given */
     enum tf2_fit fit;
+    bool self_test;
 };
 
 /* What is worked on, shared by the workers and not changed by them. */
@@ -36,10 +37,21 @@ struct run_task {
     struct tf2_tensor_info outputs[RUN_MAX_OUTPUTS]; /* the same */
     int64_t batch;                                   /* items per run: dimension 0 of all inputs */
     bool whole; /* the inputs have no common batch axis: an item is all of a run's input, batch is 1 */
-    char **labels;
-    size_t n_labels;                /* 0: no labels */
+    struct cli_labels labels;       /* may be none */
     bool is_class[RUN_MAX_OUTPUTS]; /* shown as the best classes */
 };
+
+/*
+ * Reads the model, its inputs, outputs and preprocessing (as the options change it); then the labels of
+ * labels_path, or those that came with the model. 0, or the exit status after a message; finish in any case.
+ */
+int run_task_read_model(struct run_task *task, struct cli_model *options);
+int run_task_read_labels(struct run_task *task);
+void run_task_finish(struct run_task *task);
+/* Sets batch and whole by the shapes in inputs and outputs; 0, or 1 after a message. */
+int run_task_find_batch(struct run_task *task);
+/* Has --mean, if given, as many numbers as some input has channels? */
+bool run_task_mean_fits(const struct run_task *task);
 
 struct run_job {
     const char *files[RUN_MAX_INPUTS]; /* one for each input; owned by run_jobs */
@@ -81,6 +93,15 @@ void run_source_write(
     const struct run_source *source, const struct run_task *task, size_t input, size_t item, float *values);
 void run_source_finish(struct run_source *source);
 
+/* All files of a job, for all inputs; `sources` zeroed. False with a message when one cannot be read or they
+ * have different numbers of items. Unload in any case. */
+bool run_job_load(
+    struct run_source sources[RUN_MAX_INPUTS], const struct run_task *task, const struct run_job *job,
+    struct tf2_error *error);
+void run_job_unload(struct run_source sources[RUN_MAX_INPUTS], const struct run_task *task);
+/* May the file have several items? */
+bool run_is_npy(const char *path);
+
 /* A finished job. */
 struct run_result {
     const struct run_job *job;
@@ -108,5 +129,8 @@ bool run_report_job(struct run_report *report, const struct run_result *result, 
 int run_jobs_run(
     const struct run_task *task, const struct run_jobs *jobs, struct tf2_session **sessions,
     size_t n_sessions, struct run_report *report);
+
+/* Runs the model's example on all devices of the options; 0, or 1 after a message for each that fails. */
+int run_self_test(const struct run_task *task);
 
 #endif

@@ -33,52 +33,6 @@ static struct run_summary summarize(const float *values, size_t n)
     return s;
 }
 
-struct tf2_shape run_item_shape(const struct run_task *task, size_t output)
-{
-    struct tf2_shape shape = task->outputs[output].shape;
-    if (!task->whole && task->batch > 1)
-        shape.dim[0] /= task->batch;
-    return shape;
-}
-
-/* [1, C] or [1, C, 1, 1] */
-static size_t n_classes(const struct tf2_shape *item)
-{
-    if (item->n_dims < 2 || item->dim[0] != 1)
-        return 0;
-    for (uint32_t d = 2; d < item->n_dims; d++) {
-        if (item->dim[d] != 1)
-            return 0;
-    }
-    return (size_t)item->dim[1];
-}
-
-bool run_choose_classes(struct run_task *task)
-{
-    size_t n_found = 0, last = 0, n_candidates = 0;
-    for (size_t o = 0; o < task->info.n_outputs; o++) {
-        struct tf2_shape item = run_item_shape(task, o);
-        size_t classes = n_classes(&item);
-        if (classes < 2)
-            continue;
-        last = classes;
-        n_candidates++;
-        task->is_class[o] = task->n_labels == 0 || task->n_labels == classes;
-        n_found += task->is_class[o];
-    }
-    if (task->n_labels == 0 && n_candidates > 1)
-        memset(task->is_class, 0, sizeof(task->is_class));
-    if (task->n_labels == 0 || n_found > 0)
-        return true;
-    if (n_candidates > 0)
-        cli_fail(
-            "%s: %zu labels, the model's output has %zu classes", task->options->labels_path, task->n_labels,
-            last);
-    else
-        cli_fail("%s: labels given, the model has no output of classes", task->options->labels_path);
-    return false;
-}
-
 /* Indices of the n_top largest, best first, lower index first among equals; NaN is never among them before
  * numbers. */
 static size_t find_top(const float *values, size_t n, size_t n_top, size_t *top)
@@ -100,7 +54,7 @@ static size_t find_top(const float *values, size_t n, size_t n_top, size_t *top)
 
 static const char *label_of(const struct run_task *task, size_t index)
 {
-    return index < task->n_labels ? task->labels[index] : "";
+    return index < task->labels.n_labels ? task->labels.labels[index] : "";
 }
 
 static void print_top(const struct run_task *task, const float *values, const size_t *top, size_t n_top)
@@ -108,7 +62,7 @@ static void print_top(const struct run_task *task, const float *values, const si
     for (size_t i = 0; i < n_top; i++) {
         float score = values[top[i]];
         printf(fabsf(score) < 1000 ? "  %3zu  %9.5f  %5zu" : "  %3zu  %9.4g  %5zu", i + 1, score, top[i]);
-        printf(task->n_labels ? "  %s\n" : "%s\n", label_of(task, top[i]));
+        printf(task->labels.n_labels ? "  %s\n" : "%s\n", label_of(task, top[i]));
     }
 }
 
@@ -117,7 +71,7 @@ static json_t *top_json(const struct run_task *task, const float *values, const 
     json_t *array = json_array();
     for (size_t i = 0; i < n_top; i++) {
         json_t *entry = json_object();
-        json_t *label = task->n_labels ? json_string(label_of(task, top[i])) : NULL;
+        json_t *label = task->labels.n_labels ? json_string(label_of(task, top[i])) : NULL;
         json_object_set_new(entry, "index", json_integer((json_int_t)top[i]));
         json_object_set_new(entry, "label", label ? label : json_null());
         json_object_set_new(entry, "score", cli_real_json(values[top[i]]));
@@ -181,18 +135,6 @@ static void item_name(const struct run_result *result, size_t item, char *text, 
         snprintf(text, size_bytes, "%s[%zu]", result->job->files[0], item);
 }
 
-/* File names need not be UTF-8; JSON strings must. */
-static json_t *name_json(const char *name)
-{
-    json_t *string = json_string(name);
-    if (!string) {
-        char *safe = run_safe_name(name);
-        string = json_string(safe);
-        free(safe);
-    }
-    return string;
-}
-
 static void report_item(struct run_report *report, const struct run_result *result, size_t item)
 {
     const struct run_task *task = report->task;
@@ -210,7 +152,7 @@ static void report_item(struct run_report *report, const struct run_result *resu
     }
     if (outputs)
         json_array_append_new(
-            report->results, json_pack("{s:o, s:o}", "input", name_json(name), "outputs", outputs));
+            report->results, json_pack("{s:o, s:o}", "input", cli_text_json(name), "outputs", outputs));
 }
 
 /* All items along the batch axis. */

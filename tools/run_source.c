@@ -20,7 +20,7 @@ static bool fail(struct tf2_error *error, const char *format, ...)
     return false;
 }
 
-static bool is_npy(const char *path)
+bool run_is_npy(const char *path)
 {
     char magic[6] = {0};
     FILE *file = fopen(path, "rb");
@@ -76,10 +76,13 @@ static bool mean_fits(const struct run_task *task, size_t channels)
     return channels == n_means;
 }
 
-size_t run_item_size(const struct run_task *task, size_t input)
+bool run_task_mean_fits(const struct run_task *task)
 {
-    size_t n = (size_t)tf2_shape_count(&task->inputs[input].shape);
-    return task->whole ? n : n / (size_t)task->batch;
+    for (size_t i = 0; i < task->info.n_inputs; i++) {
+        if (mean_fits(task, n_channels(&task->inputs[i].shape)))
+            return true;
+    }
+    return task->options->model.n_means == 0;
 }
 
 static bool load_npy(
@@ -144,8 +147,8 @@ bool run_source_load(
     struct tf2_error *error)
 {
     memset(source, 0, sizeof(*source));
-    return is_npy(path) ? load_npy(source, task, input, path, error)
-                        : load_image(source, task, input, path, error);
+    return run_is_npy(path) ? load_npy(source, task, input, path, error)
+                            : load_image(source, task, input, path, error);
 }
 
 /* Pixels of an array, channels in the array's order. */
@@ -182,4 +185,25 @@ void run_source_finish(struct run_source *source)
     tf2_array_finish(&source->array);
     free(source->tensor);
     memset(source, 0, sizeof(*source));
+}
+
+bool run_job_load(
+    struct run_source sources[RUN_MAX_INPUTS], const struct run_task *task, const struct run_job *job,
+    struct tf2_error *error)
+{
+    for (size_t i = 0; i < task->info.n_inputs; i++) {
+        if (!run_source_load(&sources[i], task, i, job->files[i], error))
+            return false;
+        if (sources[i].n_items != sources[0].n_items)
+            return fail(
+                error, "%.900s has %zu items, %.900s has %zu", job->files[0], sources[0].n_items,
+                job->files[i], sources[i].n_items);
+    }
+    return true;
+}
+
+void run_job_unload(struct run_source sources[RUN_MAX_INPUTS], const struct run_task *task)
+{
+    for (size_t i = 0; i < task->info.n_inputs; i++)
+        run_source_finish(&sources[i]);
 }

@@ -11,7 +11,6 @@
 #include "run.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,17 +56,8 @@ static bool load_job(
     struct run_work *work, const struct run_task *task, const struct run_job *job, struct tf2_error *error)
 {
     work->result.job = job;
-    for (size_t i = 0; i < task->info.n_inputs; i++) {
-        if (!run_source_load(&work->sources[i], task, i, job->files[i], error))
-            return false;
-        if (work->sources[i].n_items != work->sources[0].n_items) {
-            error->status = TF2_ERR_SHAPE;
-            snprintf(
-                error->message, sizeof(error->message), "%.900s has %zu items, %.900s has %zu", job->files[0],
-                work->sources[0].n_items, job->files[i], work->sources[i].n_items);
-            return false;
-        }
-    }
+    if (!run_job_load(work->sources, task, job, error))
+        return false;
     work->result.n_items = work->sources[0].n_items;
     for (size_t o = 0; o < task->info.n_outputs; o++)
         work->result.outputs[o] = cli_alloc(work->result.n_items * output_item_size(task, o), sizeof(float));
@@ -76,8 +66,7 @@ static bool load_job(
 
 static void finish_job(struct run_work *work, const struct run_task *task)
 {
-    for (size_t i = 0; i < task->info.n_inputs; i++)
-        run_source_finish(&work->sources[i]);
+    run_job_unload(work->sources, task);
     for (size_t o = 0; o < task->info.n_outputs; o++)
         free(work->result.outputs[o]);
     memset(work, 0, sizeof(*work));

@@ -13,7 +13,8 @@ const char cli_program[] = "tf2-info";
 
 static const char help[] =
     "Usage: tf2-info [OPTION]... [MODEL [WEIGHTS.caffemodel]]\n"
-    "Tells which devices there are, and with MODEL its inputs, outputs and size.\n"
+    "Tells which devices there are, and with MODEL its inputs, outputs and size; of a .tf2 file also what\n"
+    "it carries: preprocessing, labels, remarks.\n"
     "\n"
     "  --kernels            prepare the model on the first device and list its steps\n"
     "  --devices SPEC       all (default), a number of devices, cl:I or host\n"
@@ -51,16 +52,11 @@ struct info_options {
 };
 
 /* What the library or OpenCL look at. */
-static const char *const variables[] = {"POCL_DEVICES", "TF2_KEEP_POCL_DEVICES", "TF2_VECTOR_WIDTH", "TF2_CACHE_DIR",
-                                        "XDG_CACHE_HOME", "POCL_CACHE_DIR",        "OCL_ICD_VENDORS"};
+static const char *const variables[] = {"POCL_DEVICES",   "TF2_KEEP_POCL_DEVICES", "TF2_VECTOR_WIDTH",
+                                        "TF2_CACHE_DIR",  "XDG_CACHE_HOME",        "POCL_CACHE_DIR",
+                                        "OCL_ICD_VENDORS"};
 
 #define N_VARIABLES (sizeof(variables) / sizeof(variables[0]))
-
-static json_t *text_json(const char *text)
-{
-    json_t *string = text ? json_string(text) : NULL;
-    return string ? string : json_null();
-}
 
 /* Counts in steps of 1000. */
 static void format_count(double n, char text[32])
@@ -77,11 +73,11 @@ static void format_count(double n, char text[32])
 static json_t *device_json(const struct tf2_device_info *d)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "id", text_json(d->id));
-    json_object_set_new(object, "name", text_json(d->name));
-    json_object_set_new(object, "vendor", text_json(d->vendor));
-    json_object_set_new(object, "driver", text_json(d->driver));
-    json_object_set_new(object, "type", text_json(d->type));
+    json_object_set_new(object, "id", cli_text_json(d->id));
+    json_object_set_new(object, "name", cli_text_json(d->name));
+    json_object_set_new(object, "vendor", cli_text_json(d->vendor));
+    json_object_set_new(object, "driver", cli_text_json(d->driver));
+    json_object_set_new(object, "type", cli_text_json(d->type));
     json_object_set_new(object, "vector_width", json_integer(d->vector_width));
     json_object_set_new(object, "compute_units", json_integer(d->compute_units));
     json_object_set_new(object, "memory_bytes", json_integer((json_int_t)d->memory_bytes));
@@ -123,21 +119,21 @@ static void show_environment(const struct info_options *o, char *const *before, 
     }
     for (size_t i = 0; i < N_VARIABLES; i++) {
         const char *now = getenv(variables[i]);
-        json_object_set_new(object, variables[i], text_json(now));
+        json_object_set_new(object, variables[i], cli_text_json(now));
         if (o->text)
             printf(
                 "  %-22s %s%s\n", variables[i], now ? now : "(unset)",
                 now && !before[i] ? "  (set by the library)" : "");
     }
-    json_object_set_new(root, "cache_directory", text_json(*cache ? cache : NULL));
+    json_object_set_new(root, "cache_directory", cli_text_json(*cache ? cache : NULL));
     json_object_set_new(root, "environment", object);
 }
 
 static json_t *tensor_json(const struct tf2_tensor_info *t)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "name", text_json(t->name));
-    json_object_set_new(object, "dtype", text_json(tf2_dtype_name(t->dtype)));
+    json_object_set_new(object, "name", cli_text_json(t->name));
+    json_object_set_new(object, "dtype", cli_text_json(tf2_dtype_name(t->dtype)));
     json_object_set_new(object, "shape", cli_shape_json(&t->shape));
     return object;
 }
@@ -161,26 +157,102 @@ static json_t *show_tensors(
     return array;
 }
 
+/* What a .tf2 file says of pixels. */
+static void print_preprocess(const struct tf2_preprocess *p, const char *channels, double scale)
+{
+    const float *mean = p->mean;
+    bool plain = mean[0] == 0 && mean[1] == 0 && mean[2] == 0 && mean[3] == 0 && scale == 1;
+    if (plain)
+        printf("  pixels   as they are, %s\n", channels);
+    else
+        printf(
+            "  pixels   (value - mean) * scale, %s, mean %g,%g,%g, scale %g\n", channels, mean[0], mean[1],
+            mean[2], scale);
+}
+
+static void show_preprocess(const struct info_options *o, const struct tf2_preprocess *p, json_t *model)
+{
+    const char *channels = p->channels == TF2_CHANNELS_BGR ? "bgr" : "rgb";
+    double scale = p->scale == 0 ? 1 : (double)p->scale;
+    json_t *means = json_array();
+    for (size_t c = 0; c < 4; c++)
+        json_array_append_new(means, cli_real_json(p->mean[c]));
+    if (o->text)
+        print_preprocess(p, channels, scale);
+    json_object_set_new(
+        model, "preprocess",
+        json_pack("{s:s, s:o, s:o}", "channels", channels, "mean", means, "scale", cli_real_json(scale)));
+}
+
+static void show_labels(const struct info_options *o, const struct tf2_model *model, size_t n, json_t *object)
+{
+    json_t *array = json_array();
+    if (o->text)
+        printf(n ? "  labels   %zu: " : "  labels   none", n);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = tf2_model_label(model, i);
+        json_array_append_new(array, cli_text_json(text));
+        if (o->text && i < 3)
+            printf("%s%s", i ? ", " : "", text);
+    }
+    if (o->text)
+        puts(n > 3 ? ", ..." : "");
+    json_object_set_new(object, "labels", array);
+}
+
+static void show_facts(const struct info_options *o, const struct tf2_model *model, json_t *model_object)
+{
+    struct tf2_fact fact;
+    json_t *object = json_object();
+    for (size_t i = 0; tf2_model_fact(model, i, &fact) == TF2_OK; i++) {
+        if (o->text)
+            printf("  fact     %-30s %s\n", fact.key, fact.value);
+        json_object_set_new(object, fact.key, cli_text_json(fact.value));
+    }
+    json_object_set_new(model_object, "facts", object);
+}
+
+/* What only a .tf2 file has. */
+static void show_contents(
+    const struct info_options *o, const struct tf2_model *model, const struct tf2_model_info *info,
+    json_t *object)
+{
+    show_preprocess(o, &info->preprocess, object);
+    show_labels(o, model, info->n_labels, object);
+    if (o->text)
+        printf("  example  %s\n", info->has_example ? "yes, see tf2-run --self-test" : "none");
+    json_object_set_new(object, "example", json_boolean(info->has_example));
+    show_facts(o, model, object);
+}
+
 static void show_model(const struct info_options *o, const struct tf2_model *model, bool random, json_t *root)
 {
     struct tf2_model_info info;
-    char macs[32];
+    char macs[32], int8[64] = "";
     json_t *object = json_object();
     tf2_model_info(model, &info);
     format_count((double)info.macs, macs);
+    if (info.n_int8_nodes > 0)
+        snprintf(
+            int8, sizeof(int8), " (%zu int8, %zu float32)", info.n_int8_nodes,
+            info.n_nodes - info.n_int8_nodes);
     if (o->text)
         printf(
-            "\n%s\n  %zu nodes, %sMAC a run, %.2f MB of weights%s\n", o->model.path, info.n_nodes, macs,
-            (double)info.weights_bytes / 1e6, random ? " (made up: none given)" : "");
-    json_object_set_new(object, "path", text_json(o->model.path));
-    json_object_set_new(object, "name", text_json(info.name));
+            "\n%s\n  %zu node%s%s, %sMAC a run, %.2f MB of weights%s\n", o->model.path, info.n_nodes,
+            info.n_nodes == 1 ? "" : "s", int8, macs, (double)info.weights_bytes / 1e6,
+            random ? " (made up: none given)" : "");
+    json_object_set_new(object, "path", cli_text_json(o->model.path));
+    json_object_set_new(object, "name", cli_text_json(info.name));
     json_object_set_new(object, "nodes", json_integer((json_int_t)info.n_nodes));
+    json_object_set_new(object, "int8_nodes", json_integer((json_int_t)info.n_int8_nodes));
     json_object_set_new(object, "macs", json_integer(info.macs));
     json_object_set_new(object, "weights_bytes", json_integer((json_int_t)info.weights_bytes));
     json_object_set_new(object, "random_weights", json_boolean(random));
     json_object_set_new(object, "inputs", show_tensors(o, model, "input", info.n_inputs, tf2_model_input));
     json_object_set_new(
         object, "outputs", show_tensors(o, model, "output", info.n_outputs, tf2_model_output));
+    if (cli_is_tf2(o->model.path))
+        show_contents(o, model, &info, object);
     json_object_set_new(root, "model", object);
 }
 
@@ -204,9 +276,9 @@ static void show_steps(const struct info_options *o, const struct tf2_session *s
         if (o->text)
             printf(
                 "  %-36.36s %-12s %-24s %10.3f\n", step.name, step.op, step.kernel, (double)step.macs / 1e6);
-        json_object_set_new(object, "name", text_json(step.name));
-        json_object_set_new(object, "op", text_json(step.op));
-        json_object_set_new(object, "kernel", text_json(step.kernel));
+        json_object_set_new(object, "name", cli_text_json(step.name));
+        json_object_set_new(object, "op", cli_text_json(step.op));
+        json_object_set_new(object, "kernel", cli_text_json(step.kernel));
         json_object_set_new(object, "macs", json_integer(step.macs));
         json_array_append_new(array, object);
     }
@@ -219,8 +291,7 @@ static int show_kernels(
     struct tf2_session_options options;
     struct tf2_session *session = NULL;
     struct tf2_error error;
-    tf2_session_options_defaults(&options);
-    options.batch = cli_batch(&o->model, model, o->batch);
+    cli_session_options(&o->model, model, o->batch, &options);
     if (tf2_session_create(model, devices, 0, &options, &session, &error) != TF2_OK)
         return cli_fail("%s", error.message);
     show_steps(o, session, root);
@@ -240,7 +311,7 @@ static int open_devices(const struct info_options *o, struct tf2_devices **devic
         return cli_fail("%s", error.message);
     if (o->text)
         printf("No OpenCL device: %s\n", error.message);
-    json_object_set_new(root, "devices_error", text_json(error.message));
+    json_object_set_new(root, "devices_error", cli_text_json(error.message));
     return 0;
 }
 
@@ -251,7 +322,7 @@ static int show_all(struct info_options *o, json_t *root, char *const *before)
     struct tf2_error error;
     bool random = false;
     json_t *array = json_array();
-    json_object_set_new(root, "version", text_json(TF2_VERSION_STRING));
+    json_object_set_new(root, "version", cli_text_json(TF2_VERSION_STRING));
     json_object_set_new(root, "devices", array);
     if (o->text)
         printf("libtf2 %s\n\n", TF2_VERSION_STRING);
@@ -338,8 +409,12 @@ int main(int argc, char **argv)
         return cli_usage("%s: too many arguments, wanted MODEL and WEIGHTS at most", argv[optind]);
     if (!o.model.path && (o.kernels || o.model.import.n_input_shapes || o.model.import.n_outputs || o.batch))
         return cli_usage("--kernels, --batch, --input and --output need a MODEL");
+    o.model.shapes_at_run = o.kernels;
+    int result = o.model.path ? cli_model_check(&o.model) : 0;
+    if (result != 0)
+        return result;
     o.text = !o.json_path || strcmp(o.json_path, "-") != 0;
-    int result = run(&o);
+    result = run(&o);
     cli_model_finish(&o.model);
     int flushed = cli_finish_stdout();
     return result ? result : flushed;

@@ -15,12 +15,18 @@ const char cli_program[] = "tf2-run";
 
 static const char help[] =
     "Usage: tf2-run [OPTION]... MODEL [WEIGHTS.caffemodel] INPUT...\n"
+    "       tf2-run --self-test [--devices SPEC] MODEL.tf2\n"
     "Runs a network on each INPUT and prints the best classes, or a summary of the outputs.\n"
     "\n"
-    "MODEL is a Caffe .prototxt with its .caffemodel, or an .onnx file. INPUT is an image (JPEG, PNG,\n"
-    "BMP, PPM, PGM), a NumPy .npy file, or a directory of these (sorted by name). A .npy of N items on\n"
-    "the batch axis runs as N images; float32 goes in as it is, uint8 is preprocessed like an image. A\n"
-    "model with several inputs takes NAME=FILE for each.\n"
+    "MODEL is a .tf2 file (see tf2-convert), a Caffe .prototxt with its .caffemodel, or an .onnx file. "
+    "INPUT\n"
+    "is an image (JPEG, PNG, BMP, PPM, PGM), a NumPy .npy file, or a directory of these (sorted by name). A\n"
+    ".npy of N items on the batch axis runs as N images; float32 goes in as it is, uint8 is preprocessed "
+    "like\n"
+    "an image. A model with several inputs takes NAME=FILE for each.\n"
+    "\n"
+    "A .tf2 file brings its preprocessing and labels along; options for these take their place. Its outputs\n"
+    "are fixed, so it takes no --output.\n"
     "\n"
     "The model:\n" CLI_MODEL_HELP "\n"
     "Images:\n" CLI_PREPROCESS_HELP
@@ -37,6 +43,8 @@ static const char help[] =
     "  --devices SPEC       all (default), a number of devices, cl:I or host; they share the files\n"
     "  --placement P        replicate (default): each image on one device\n"
     "  --batch N            images at a time (default 1, or as --input says)\n"
+    "  --self-test          run the example in a .tf2 file on each device, and compare with the outputs in "
+    "it\n"
     "\n"
     "  -h, --help           this text\n"
     "      --version        the version\n"
@@ -52,6 +60,7 @@ enum {
     OPTION_PLACEMENT,
     OPTION_BATCH,
     OPTION_CROP,
+    OPTION_SELF_TEST,
 };
 
 static const struct option long_options[] = {
@@ -65,6 +74,7 @@ static const struct option long_options[] = {
     {"placement", required_argument, NULL, OPTION_PLACEMENT},
     {"batch", required_argument, NULL, OPTION_BATCH},
     {"crop", no_argument, NULL, OPTION_CROP},
+    {"self-test", no_argument, NULL, OPTION_SELF_TEST},
     CLI_COMMON_LONG_OPTIONS,
 };
 
@@ -97,58 +107,12 @@ static int take_option(struct run_options *o, int option, char **argv)
     case OPTION_CROP:
         o->fit = TF2_FIT_CENTER_CROP;
         return 0;
+    case OPTION_SELF_TEST:
+        o->self_test = true;
+        return 0;
     default:
         return cli_bad_option(option, argv);
     }
-}
-
-/* One label a line; a line end at the file's end makes no empty label. */
-static int read_labels(struct run_task *task)
-{
-    const char *path = task->options->labels_path;
-    char *line = NULL;
-    size_t size = 0, capacity = 0;
-    ssize_t n;
-    FILE *file = path ? fopen(path, "r") : NULL;
-    if (!path)
-        return 0;
-    if (!file)
-        return cli_fail("%s: labels cannot be read: %s", path, strerror(errno));
-    while ((n = getline(&line, &size, file)) >= 0) {
-        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-            line[--n] = 0;
-        if (task->n_labels == capacity) {
-            char **grown = cli_alloc(capacity ? 2 * capacity : 64, sizeof(char *));
-            if (capacity)
-                memcpy(grown, task->labels, capacity * sizeof(char *));
-            free(task->labels);
-            task->labels = grown;
-            capacity = capacity ? 2 * capacity : 64;
-        }
-        task->labels[task->n_labels++] = cli_strdup(line);
-    }
-    bool failed = ferror(file) != 0;
-    int reason = errno;
-    free(line);
-    fclose(file);
-    if (failed)
-        return cli_fail("%s: labels cannot be read: %s", path, strerror(reason));
-    return task->n_labels ? 0 : cli_fail("%s: no labels in this file", path);
-}
-
-static int read_model(struct run_task *task, struct cli_model *options)
-{
-    struct tf2_error error;
-    if (cli_model_import(options, 0, &task->model, NULL, &error) != TF2_OK)
-        return cli_fail("%s", error.message);
-    tf2_model_info(task->model, &task->info);
-    if (task->info.n_inputs > RUN_MAX_INPUTS || task->info.n_outputs > RUN_MAX_OUTPUTS)
-        return cli_fail(
-            "%s: %zu inputs and %zu outputs, the limits are %d and %d", options->path, task->info.n_inputs,
-            task->info.n_outputs, RUN_MAX_INPUTS, RUN_MAX_OUTPUTS);
-    for (size_t i = 0; i < task->info.n_inputs; i++)
-        tf2_model_input(task->model, i, &task->inputs[i]);
-    return 0;
 }
 
 static int prepare_npy_dir(const char *path)
@@ -166,33 +130,11 @@ static int prepare_npy_dir(const char *path)
 /* Shapes as the sessions have them, and how items lie in them. */
 static int read_shapes(struct run_task *task, const struct tf2_session *session)
 {
-    char text[128];
-    for (size_t i = 0; i < task->info.n_inputs; i++) {
-        const struct tf2_shape *shape = &task->inputs[i].shape;
+    for (size_t i = 0; i < task->info.n_inputs; i++)
         tf2_session_input(session, i, &task->inputs[i]);
-        if (task->inputs[i].dtype != TF2_DTYPE_F32)
-            return cli_fail(
-                "input %s is %s, wanted float32", task->inputs[i].name,
-                tf2_dtype_name(task->inputs[i].dtype));
-        if (i == 0)
-            task->batch = shape->n_dims ? shape->dim[0] : 0;
-        task->whole = task->whole || shape->n_dims < 2 || shape->dim[0] != task->batch;
-    }
-    if (task->whole)
-        task->batch = 1;
-    for (size_t o = 0; o < task->info.n_outputs; o++) {
-        const struct tf2_shape *shape = &task->outputs[o].shape;
+    for (size_t o = 0; o < task->info.n_outputs; o++)
         tf2_session_output(session, o, &task->outputs[o]);
-        if (task->outputs[o].dtype != TF2_DTYPE_F32)
-            return cli_fail(
-                "output %s is %s, wanted float32", task->outputs[o].name,
-                tf2_dtype_name(task->outputs[o].dtype));
-        if (!task->whole && task->batch > 1 && (shape->n_dims == 0 || shape->dim[0] % task->batch != 0))
-            return cli_fail(
-                "output %s of shape %s has no batch axis: only --batch 1 is possible", task->outputs[o].name,
-                tf2_shape_format(shape, text, sizeof(text)));
-    }
-    return 0;
+    return run_task_find_batch(task);
 }
 
 static int write_results(struct run_report *report, const struct run_options *o)
@@ -201,7 +143,8 @@ static int write_results(struct run_report *report, const struct run_options *o)
     report->results = NULL;
     if (!results)
         return 0;
-    return cli_write_json(json_pack("{s:s, s:o}", "model", o->model.path, "results", results), o->json_path);
+    return cli_write_json(
+        json_pack("{s:o, s:o}", "model", cli_text_json(o->model.path), "results", results), o->json_path);
 }
 
 static int run_on(struct run_task *task, const struct run_jobs *jobs, struct tf2_session **sessions, size_t n)
@@ -242,8 +185,7 @@ static int run_jobs_on_devices(struct run_task *task, const struct run_jobs *job
     int result = 0;
     if (tf2_devices_open(o->devices, NULL, &devices, &error) != TF2_OK)
         return cli_fail("%s", error.message);
-    tf2_session_options_defaults(&options);
-    options.batch = cli_batch(&o->model, task->model, o->batch);
+    cli_session_options(&o->model, task->model, o->batch, &options);
     size_t n = count_sessions(devices, jobs->n_jobs, options.batch);
     struct tf2_session **sessions = cli_alloc(n, sizeof(*sessions));
     for (size_t k = 0; k < n && result == 0; k++) {
@@ -261,31 +203,45 @@ static int run_jobs_on_devices(struct run_task *task, const struct run_jobs *job
     return result;
 }
 
-static int run(struct run_options *o, char **args, size_t n_args)
+static int run_files(struct run_task *task, char **args, size_t n_args)
 {
-    struct run_task *task = cli_alloc(1, sizeof(*task));
     struct run_jobs *jobs = cli_alloc(1, sizeof(*jobs));
-    task->options = o;
-    int result = read_model(task, &o->model);
-    if (result == 0)
-        result = read_labels(task);
+    int result = run_task_read_labels(task);
     if (result == 0)
         result = run_jobs_make(jobs, task, args, n_args);
     if (result == 0)
         result = run_jobs_on_devices(task, jobs);
     run_jobs_finish(jobs);
-    tf2_model_destroy(&task->model);
-    for (size_t i = 0; i < task->n_labels; i++)
-        free(task->labels[i]);
-    free(task->labels);
-    free(task);
     free(jobs);
     return result;
 }
 
+static int run(struct run_options *o, char **args, size_t n_args)
+{
+    struct run_task *task = cli_alloc(1, sizeof(*task));
+    task->options = o;
+    int result = run_task_read_model(task, &o->model);
+    if (result == 0)
+        result = o->self_test ? run_self_test(task) : run_files(task, args, n_args);
+    run_task_finish(task);
+    free(task);
+    return result;
+}
+
+/* The example is what it is: nothing may be said about inputs. */
+static int check_self_test(const struct run_options *o, size_t n_args)
+{
+    if (n_args > 0 || o->model.weights_path)
+        return cli_usage("--self-test runs the example in MODEL.tf2, wanted no INPUT");
+    if (o->model.import.n_input_shapes || o->batch || o->npy_dir || o->labels_path || o->fit ||
+        cli_model_has_preprocess(&o->model))
+        return cli_usage("--self-test takes no other options than --devices and --json");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    static struct run_options o = {.n_top = 5};
+    static struct run_options o = {.n_top = 5, .model.shapes_at_run = true};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
@@ -305,9 +261,12 @@ int main(int argc, char **argv)
     o.model.path = argv[optind++];
     if (optind < argc && cli_has_extension(argv[optind], ".caffemodel"))
         o.model.weights_path = argv[optind++];
-    if (optind == argc)
+    if (optind == argc && !o.self_test)
         return cli_usage("no INPUT given: an image, a .npy file or a directory");
-    int result = run(&o, argv + optind, (size_t)(argc - optind));
+    int result = o.self_test ? check_self_test(&o, (size_t)(argc - optind)) : 0;
+    if (result != 0)
+        return result;
+    result = run(&o, argv + optind, (size_t)(argc - optind));
     cli_model_finish(&o.model);
     int flushed = cli_finish_stdout();
     return result ? result : flushed;
