@@ -41,7 +41,7 @@ static uint64_t now_ns(void)
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014), to the range -1 ... 1. */
-static float next_value(uint64_t *state)
+float bench_random_value(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -61,7 +61,7 @@ static float **make_buffers(const struct tf2_session *session, size_t n, tensor_
         size_t n_values = (size_t)tf2_shape_count(&info.shape);
         buffers[i] = cli_alloc(n_values, sizeof(float));
         for (size_t k = 0; seed && k < n_values; k++)
-            buffers[i][k] = next_value(&seed);
+            buffers[i][k] = bench_random_value(&seed);
     }
     return buffers;
 }
@@ -86,14 +86,10 @@ check_float(const struct tf2_session *session, size_t n, tensor_getter *get, str
 static enum tf2_status prepare_model(
     const struct bench_setup *setup, struct bench_worker *w, size_t device, size_t m, struct tf2_error *error)
 {
-    struct tf2_session_options options;
     struct tf2_model_info info;
     tf2_model_info(setup->models[m], &info);
-    tf2_session_options_defaults(&options);
-    options.batch = setup->batch;
-    options.profile = setup->profile;
     enum tf2_status status =
-        tf2_session_create(setup->models[m], setup->devices, device, &options, &w->sessions[m], error);
+        tf2_session_create(setup->models[m], setup->devices, device, &setup->session, &w->sessions[m], error);
     if (status == TF2_OK)
         status = check_float(w->sessions[m], info.n_inputs, tf2_session_input, error);
     if (status == TF2_OK)
@@ -117,6 +113,7 @@ static void read_totals(const struct bench_setup *setup, struct bench_result *re
         result->macs_per_run += stats.macs;
         result->weights_bytes += stats.weights_bytes;
         result->arena_bytes += stats.arena_bytes;
+        result->live_bytes += stats.live_bytes;
     }
 }
 

@@ -17,10 +17,9 @@ struct bench_setup {
     size_t n_models;
     struct tf2_devices *devices;
     size_t n_workers; /* the first so many devices work */
-    int64_t batch;    /* for tf2_session_options */
+    struct tf2_session_options session;
     double duration_s;
     double warmup_s;
-    bool profile;
     uint64_t seed;   /* of the input values */
     size_t n_events; /* runs to remember for each device, for a trace; 0: none */
 };
@@ -53,11 +52,14 @@ struct bench_result {
     int64_t macs_per_run;
     size_t weights_bytes; /* of one device */
     size_t arena_bytes;   /* of one device */
+    size_t live_bytes;    /* the least that arena_bytes could be */
     uint64_t n_runs;
     double wall_s;
     struct histogram latency_ns;
 };
 
+/* The next number of a sequence that *state is the seed of, evenly spread over -1 ... 1. */
+float bench_random_value(uint64_t *state);
 /* Makes sessions and buffers. Call bench_finish whether it succeeds or not. */
 enum tf2_status
 bench_prepare(const struct bench_setup *setup, struct bench_result *result, struct tf2_error *error);

@@ -1,86 +1,118 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares tf2-bench with ONNX Runtime on this machine: the same network file, the same input, fp32, batch
-1, one core against one core.
+"""Compares libtf2 with ONNX Runtime, OpenVINO and ncnn on this machine, and with the machine's own peak.
 
-    bench/peers.py [--build DIR] [--only NAME] [--rounds N] [--seconds S] [--json FILE]
+    bench/peers.py [--build DIR] [--only NAME] [--precision fp32|int8] [--rounds N] [--seconds S] [--json FILE]
 
-What makes it fair: both run pinned to the same physical core, ONNX Runtime with one thread, sequential
-execution, all graph optimizations and its input and output bound in advance; both get the same warm-up.
-First the outputs are compared: a network that computes something else is not timed. Then rounds
-alternate, and which one goes first is swapped from round to round, so that a drift of the clock hits
-both. The ratio is the median of the rounds' own ratios, with the smallest and the largest. The second
-core is measured the same way: --devices 2 against --devices 1, both allowed on both cores.
+fp32: one core against one core of ONNX Runtime, the same file, the same input, batch 1. First the outputs are
+compared: a network that computes something else is not timed. The second core is measured beside: --devices 2
+against --devices 1.
 
-A virtual environment with ONNX Runtime is made on the first run (--venv). The networks are SqueezeNet 1.1
-(the trained one when the shared test data is there), GoogLeNet and ResNet-50, written by onnx_nets.py. On
-stdout comes a Markdown table; --json has every round.
+int8: images a second on two cores, requests of batch 1, from a float32 input tensor to a float32 output. Every
+network is quantized by everybody's own tools on the same calibration inputs: tf2-convert, ONNX Runtime's static
+quantization (QDQ and QOperator), NNCF for OpenVINO (which also gets the QDQ file), and for ncnn by
+peers_ncnn.py. Each peer gets its best setting, found by short runs: file, precision hint, two processes of one
+thread each, one process of two threads, streams. A setting counts only if its results correlate with the
+float network's. Then our own int8 on one core, with every dot product that the library has (TF2_DOT), against
+our fp32.
+
+What makes it fair: all are pinned to the same physical cores and bind input and output in advance; all get the
+same warm-up; rounds alternate, forwards and backwards in turn, so that a drift of the clock hits all. A ratio is
+the median of the rounds' own ratios, with the smallest and the largest.
+
+A virtual environment with the peers is made on the first run (--venv); one that cannot be installed is left out,
+and said so. The networks are SqueezeNet 1.1 (the trained one when the shared test data is there), GoogLeNet and
+ResNet-50, written by onnx_nets.py. On stdout come Markdown tables; --json has every round.
 """
 import argparse
-import glob
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 REQUIREMENTS = ["onnxruntime==1.20.1", "numpy>=1.26,<3", "onnx>=1.16,<2"]
+OPTIONAL = ["openvino==2026.4.1", "nncf==3.4.0", "ncnn==1.0.20261020"]
 NETS = ["squeezenet", "googlenet", "resnet50"]
-TITLES = {"squeezenet": "SqueezeNet 1.1", "googlenet": "GoogLeNet", "resnet50": "ResNet-50"}
-TOLERANCE = 1e-4  # largest difference of two probabilities
+PEERS = ["onnxruntime", "openvino", "ncnn"]
+DOTS = ["amx", "vnni", "avx2", "generic"]
+TOLERANCE = 1e-4  # largest difference of two probabilities, fp32
 BUSY = 0.97  # below this share of the core somebody else was running
-
-
-def fail(message):
-    sys.exit("peers.py: " + message)
-
-
-def progress(message):
-    if sys.stderr.isatty():
-        print("\r\033[K" + message, end="", file=sys.stderr, flush=True)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     build = os.path.join(ROOT, "build")
-    parser.add_argument("--build", default=build, help="build directory with tf2-bench and tf2-run")
-    parser.add_argument("--venv", default=os.path.join(build, "peers-venv"), help="where ONNX Runtime goes")
+    parser.add_argument("--build", default=build, help="build directory with the programs")
+    parser.add_argument("--venv", default=os.path.join(build, "peers-venv"), help="where the peers go")
     parser.add_argument("--work", default=os.path.join(build, "peers"), help="where the networks are written")
     parser.add_argument("--only", metavar="NAME", choices=NETS, action="append", help=", ".join(NETS))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one measurement")
-    parser.add_argument("--warmup", type=float, default=0.5, help="seconds before each")
-    parser.add_argument("--json", metavar="FILE", help="all results; - for stdout, without the table")
-    parser.add_argument("--peer-only", action="store_true", help="time ONNX Runtime alone")
+    parser.add_argument("--precision", choices=["fp32", "int8"], help="one of the two comparisons")
+    parser.add_argument("--peers", metavar="LIST", default=",".join(PEERS), help="for int8")
+    parser.add_argument("--cores", type=int, default=2, help="for int8")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
+    parser.add_argument("--warmup", type=float, default=0.3, help="seconds before each")
+    parser.add_argument("--json", metavar="FILE", help="all results; - for stdout, without the tables")
+    parser.add_argument("--peer-only", action="store_true", help="time the peers alone")
+    parser.add_argument("--thorough", action="store_true", help="try all settings with all")
     options = parser.parse_args()
-    if options.rounds < 1 or options.seconds <= 0 or options.warmup < 0:
-        parser.error("--rounds and --seconds have to be positive")
+    options.peers = options.peers.split(",")
+    if options.rounds < 1 or options.seconds <= 0 or options.warmup < 0 or options.cores < 1:
+        parser.error("--rounds, --seconds and --cores have to be positive")
+    if not set(options.peers) <= set(PEERS):
+        parser.error("--peers: wanted some of " + ",".join(PEERS))
     return options
+
+
+def install(python, packages):
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"] + packages
+    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
 
 
 def enter_venv(path):
     """Makes the virtual environment if need be, and runs this program again inside it."""
-    python = os.path.join(path, "bin", "python")
-    stamp = os.path.join(path, "requirements.txt")
+    python, stamp = os.path.join(path, "bin", "python"), os.path.join(path, "requirements.txt")
     if os.path.realpath(sys.prefix) == os.path.realpath(path):
         return
-    wanted = "\n".join(REQUIREMENTS) + "\n"
-    if not os.path.exists(stamp) or open(stamp).read() != wanted:
-        progress("installing " + " ".join(REQUIREMENTS))
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"] + REQUIREMENTS
-        for command in ([sys.executable, "-m", "venv", "--clear", path], install):
-            if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-                fail("cannot make the virtual environment: '%s' failed" % " ".join(command))
-        with open(stamp, "w") as file:
-            file.write(wanted)
+    have = open(stamp).read().splitlines() if os.path.exists(stamp) else []
+    if not set(REQUIREMENTS) <= set(have):
+        print("peers.py: installing " + " ".join(REQUIREMENTS), file=sys.stderr)
+        if subprocess.run([sys.executable, "-m", "venv", "--clear", path], stdout=sys.stderr).returncode != 0:
+            sys.exit("peers.py: cannot make the virtual environment " + path)
+        reason = install(python, REQUIREMENTS)
+        if reason:
+            sys.exit("peers.py: " + reason)
+        have = list(REQUIREMENTS)
+    for package in [p for p in OPTIONAL if p not in have]:
+        print("peers.py: installing " + package, file=sys.stderr)
+        reason = install(python, [package])
+        if reason:
+            print("peers.py: skipped: %s cannot be installed: %s" % (package, reason), file=sys.stderr)
+        else:
+            have.append(package)
+    with open(stamp, "w") as file:
+        file.write("\n".join(have) + "\n")
     os.execv(python, [python, os.path.abspath(__file__)] + sys.argv[1:])
+
+
+def version(package):
+    from importlib import metadata
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def form_version(kind):
+    """What an int8 form depends on besides the network."""
+    package = {"nncf": "nncf", "ncnn": "ncnn"}.get(kind, "onnxruntime")
+    return "%s %s" % (kind, version(package))
 
 
 def physical_cores():
@@ -102,222 +134,184 @@ def cpu_name():
     return platform.machine()
 
 
-def network_file(name, work):
-    """Path of a network, and whether its weights are trained."""
-    import onnx
-    import onnx_nets
-    shared = os.environ.get("TF2_SHARED", os.path.join(ROOT, "..", "shared"))
-    trained = os.path.join(shared, "models", "squeezenet_v1.1", "squeezenet_v1.1.onnx")
-    if name == "squeezenet" and os.path.exists(trained):
-        return os.path.abspath(trained), True
-    path = os.path.join(work, name + ".onnx")
-    onnx.save(onnx_nets.NETS[name](), path)
-    return path, False
+class Comparison:
+    """All measurements of one network."""
+
+    def __init__(self, options, name, cores):
+        import peers_models
+        import peers_run
+        self.options, self.run, self.skip = options, peers_run, peers_models.Skip
+        self.one, self.cores = cores[:1], cores[:options.cores]
+        self.network = peers_models.Network(name, options.work)
+        self.ours = peers_run.Ours(options)
+        self.report = {"name": name, "title": self.network.title, "file": os.path.basename(self.network.path),
+                       "trained": self.network.trained, "macs_per_image": self.network.macs,
+                       "parameters": self.network.parameters}
+        setting = {"label": "float", "file": self.network.path, "threads": 1, "processes": [self.one]}
+        self.float = self.workers("onnxruntime", setting)
+
+    def workers(self, peer, setting):
+        return self.run.Workers(self.network, peer, setting)
+
+    def time(self, workers):
+        result = workers.measure(self.options.warmup, self.options.seconds)
+        if workers.setting["threads"] == 1 and result["core_share"] < BUSY:
+            self.run.note("warning: %s: a core was ours for %.0f %% of a round; is the machine idle?"
+                          % (self.network.name, 100 * result["core_share"]))
+        return result
+
+    def largest_difference(self):
+        import numpy
+        ours, theirs = self.ours.output(self.network.path, self.network, self.one), self.float.output
+        if ours.size != theirs.size or not numpy.isfinite(ours).all():
+            self.run.fail("%s: output has shape %s, wanted %s" % (self.network.path, ours.shape, theirs.shape))
+        difference = float(numpy.abs(ours.reshape(theirs.shape) - theirs).max())
+        if difference > TOLERANCE:
+            self.run.fail("%s: outputs differ by %.2g, wanted %g at most"
+                          % (self.network.path, difference, TOLERANCE))
+        return difference
+
+    def compare_fp32(self):
+        players = {"ONNX Runtime": lambda: self.time(self.float)}
+        report = self.report["fp32"] = {}
+        if not self.options.peer_only:
+            report["max_abs_difference"] = self.largest_difference()
+            players = {"libtf2": lambda: self.ours.bench(self.network.path, "fp32", self.one), **players}
+            if len(self.cores) > 1:
+                players["two devices"] = lambda: self.ours.bench(self.network.path, "fp32", self.cores[:2])
+        results = self.run.play_rounds(self.options.rounds, self.network.title + " fp32", players)
+        report["peer"] = self.run.summary(results["ONNX Runtime"])
+        if self.options.peer_only:
+            return
+        counted = results["libtf2"][0]["macs_per_image"]
+        if counted != self.network.macs:
+            self.run.fail("%s: tf2-bench counts %s multiply-accumulates, the file has %d"
+                          % (self.network.path, counted, self.network.macs))
+        report["ours"] = self.run.summary(results["libtf2"])
+        report["ratio"] = self.run.spread(results["libtf2"], results["ONNX Runtime"])
+        report.update(self.rate(results["libtf2"], "fma"))
+        if "two devices" in results:
+            report["scaling"] = self.run.spread(results["two devices"], results["libtf2"])
+            report["scaling"]["two_devices"] = self.run.summary(results["two devices"])
+
+    def rate(self, rounds, unit):
+        """Multiply-accumulates a second of the median round, beside the peak of one core."""
+        gmacs = self.network.macs * statistics.median(r["fps"] for r in rounds) / 1e9
+        peaks = [r["peaks_gmacs"].get(unit) for r in rounds if unit in r["peaks_gmacs"]]
+        peak = statistics.median(peaks) if peaks and all(peaks) else None
+        return {"gmacs": gmacs, "peak_gmacs": peak, "peak_share": gmacs / peak if peak else None}
+
+    def choose_settings(self):
+        """The best setting of each peer that works here."""
+        chosen = {}
+        tried = self.report["tried"] = {}
+        for peer in self.options.peers:
+            if version(peer) is None:
+                continue
+            try:
+                chosen[peer], tried[peer] = self.run.best_setting(
+                    self.network, peer, self.cores, form_version, self.float.output, self.options.thorough)
+            except self.skip as reason:
+                self.run.note("skipped: %s" % reason)
+        return chosen
+
+    def compare_int8(self, path):
+        chosen = self.choose_settings()
+        workers = {peer: self.workers(peer, best["setting"]) for peer, best in chosen.items()}
+        players = {} if path is None else {"libtf2": lambda: self.ours.bench(path, "int8", self.cores)}
+        for peer, w in workers.items():
+            players[peer] = lambda w=w: self.time(w)
+        try:
+            results = self.run.play_rounds(self.options.rounds, self.network.title + " int8", players)
+        finally:
+            for w in workers.values():
+                w.close()
+        report = self.report["int8"] = {"cores": len(self.cores), "peers": {}}
+        if path is not None:
+            report["ours"] = self.run.summary(results["libtf2"])
+            report["correlation"] = self.run.correlation(
+                self.ours.output(path, self.network, self.one), self.float.output)
+            report["file_bytes"] = os.path.getsize(path)
+        for peer, best in chosen.items():
+            row = report["peers"][peer] = self.run.summary(results[peer])
+            row.update(setting=best["label"], correlation=best["correlation"])
+            if path is not None:
+                row["ratio"] = self.run.spread(results["libtf2"], results[peer])
+
+    def working_dots(self, path):
+        """Dot products that can be forced here, without the one that is chosen anyway; and that one's name."""
+        kernels = {None: self.ours.bench(path, "int8", self.one, None, 0.02, 0)["kernels"]}
+        for dot in DOTS:
+            try:
+                kernels[dot] = self.ours.bench(path, "int8", self.one, dot, 0.02, 0)["kernels"]
+            except self.skip as reason:
+                self.run.note("skipped: TF2_DOT=%s: %s" % (dot, reason))
+        chosen = next((dot for dot in DOTS if kernels.get(dot) == kernels[None]), None)
+        return [dot for dot in DOTS if dot in kernels and dot != chosen], chosen
+
+    def compare_dots(self, path):
+        """Our int8 on one core against our fp32: half the time, all are ours."""
+        def player(source, precision, dot=None):
+            return lambda: self.ours.bench(source, precision, self.one, dot, self.options.seconds / 2,
+                                           self.options.warmup / 2)
+        dots, chosen = self.working_dots(path)
+        players = {"fp32": player(self.network.path, "fp32"), "chosen": player(path, "int8")}
+        players.update((dot, player(path, "int8", dot)) for dot in dots)
+        results = self.run.play_rounds(self.options.rounds, self.network.title + " on one core", players)
+        report, self.report["chosen_dot"] = self.report.setdefault("dots", {}), chosen
+        for name, rounds in results.items():
+            unit = {"fp32": "fma", "chosen": chosen, "generic": None}.get(name, name)
+            row = report[name] = dict(self.run.summary(rounds), **self.rate(rounds, unit))
+            row["vnni_share"] = self.rate(rounds, "vnni")["peak_share"] if name != "fp32" else None
+            row["ratio"] = self.run.spread(rounds, results["fp32"])
+        first = results["chosen"][0]
+        self.report["memory"] = {k: first[k] for k in (
+            "weights_bytes", "arena_bytes", "live_bytes", "peak_memory_bytes")}
+        self.report["peaks_gmacs"] = first["peaks_gmacs"]
+
+    def compare(self):
+        try:
+            if self.options.precision != "int8":
+                self.compare_fp32()
+            if self.options.precision != "fp32":
+                path = None if self.options.peer_only else self.ours.convert(self.network, self.one)
+                self.compare_int8(path)
+                if path is not None:
+                    self.compare_dots(path)
+        except self.skip as reason:
+            self.run.fail(str(reason))
+        finally:
+            self.float.close()
+        return self.report
 
 
-class Peer:
-    """ONNX Runtime on one thread, input and output bound once."""
-
-    def __init__(self, path, image):
-        import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.output_name = self.session.get_outputs()[0].name
-        first = self.session.run(None, {self.session.get_inputs()[0].name: image})[0]
-        self.result = onnxruntime.OrtValue.ortvalue_from_numpy(first)
-        self.input = onnxruntime.OrtValue.ortvalue_from_numpy(image)
-        self.binding = self.session.io_binding()
-        self.binding.bind_ortvalue_input(self.session.get_inputs()[0].name, self.input)
-        self.binding.bind_ortvalue_output(self.output_name, self.result)
-        self.output = first
-
-    def repeat(self, seconds):
-        """Times of runs, in seconds, until `seconds` are over."""
-        run, binding, clock, times = self.session.run_with_iobinding, self.binding, time.perf_counter, []
-        now = clock()
-        end = now + seconds
-        while now < end:
-            run(binding)
-            start, now = now, clock()
-            times.append(now - start)
-        return times
-
-    def measure(self, options):
-        self.repeat(options.warmup)
-        cpu, wall = time.process_time(), time.perf_counter()
-        times = self.repeat(options.seconds)
-        share = (time.process_time() - cpu) / (time.perf_counter() - wall)
-        return {"fps": len(times) / sum(times), "p50_ms": 1e3 * statistics.median(times), "core_share": share}
-
-
-def run_program(command, cores, timeout):
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
-                              preexec_fn=lambda: os.sched_setaffinity(0, cores))
-    except (OSError, subprocess.TimeoutExpired) as error:
-        fail("'%s': %s" % (" ".join(command), error))
-    if done.returncode != 0:
-        fail("'%s' failed with status %d: %s" % (" ".join(command), done.returncode, done.stderr.strip()))
-
-
-def find_program(options, name):
-    for folder in ("bench", "tools", "."):
-        path = os.path.join(options.build, folder, name)
-        if os.access(path, os.X_OK) and os.path.isfile(path):
-            return path
-    fail("no %s under %s: build it, or name the build directory with --build" % (name, options.build))
-
-
-def measure_ours(options, path, devices, cores):
-    with tempfile.TemporaryDirectory() as folder:
-        out = os.path.join(folder, "bench.json")
-        command = [find_program(options, "tf2-bench"), path, "--precision", "fp32", "--devices", str(devices),
-                   "--batch", "1", "--duration", str(options.seconds), "--warmup", str(options.warmup),
-                   "--json", out]
-        run_program(command, cores, 600 + 2 * options.seconds)
-        with open(out) as file:
-            result = json.load(file)
-    if isinstance(result, list):
-        result = result[0]
-    return {"fps": result["fps"], "p50_ms": result["latency_ms"]["p50"], "gmacs": result["gmacs"],
-            "macs_per_image": result["macs_per_image"], "peak_gmacs": result.get("peak_gmacs")}
-
-
-def largest_difference(options, path, image, peer, cores):
-    """Runs the input through tf2-run and compares with what ONNX Runtime gave."""
-    import numpy
-    with tempfile.TemporaryDirectory() as folder:
-        source = os.path.join(folder, "input.npy")
-        numpy.save(source, image)
-        run_program([find_program(options, "tf2-run"), path, source, "--npy-out", folder], cores, 600)
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", peer.output_name)
-        found = glob.glob(os.path.join(folder, "input*." + name + ".npy"))
-        if len(found) != 1:
-            fail("tf2-run wrote %d files for '%s' of %s, wanted one" % (len(found), peer.output_name, path))
-        ours = numpy.load(found[0])
-    if ours.size != peer.output.size or not numpy.isfinite(ours).all():
-        fail("%s: output has shape %s, wanted %s" % (path, ours.shape, peer.output.shape))
-    difference = float(numpy.abs(ours.reshape(peer.output.shape) - peer.output).max())
-    if difference > TOLERANCE:
-        fail("%s: outputs differ by %.2g, wanted %g at most" % (path, difference, TOLERANCE))
-    return difference
-
-
-def alternate(rounds, what, first, second):
-    """Calls both `rounds` times, the order swapped every round; results as two lists."""
-    results = ([], [])
-    for i in range(rounds):
-        progress("%s, round %d of %d" % (what, i + 1, rounds))
-        for side in (0, 1) if i % 2 == 0 else (1, 0):
-            results[side].append((first, second)[side]())
-    progress("")
-    return results
-
-
-def spread(numerators, denominators):
-    ratios = [a["fps"] / b["fps"] for a, b in zip(numerators, denominators)]
-    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
-
-
-def summary(rounds):
-    fps, p50 = (statistics.median(r[key] for r in rounds) for key in ("fps", "p50_ms"))
-    return {"fps": fps, "ms": 1e3 / fps, "p50_ms": p50, "rounds": rounds}
-
-
-def compare_ours(options, report, path, image, peer, cores):
-    one, many = cores[:1], cores[:2]
-    macs = report["macs_per_image"]
-    report["max_abs_difference"] = largest_difference(options, path, image, peer, one)
-    ours, theirs = alternate(options.rounds, report["name"] + " against ONNX Runtime",
-                             lambda: measure_ours(options, path, 1, one), lambda: peer.measure(options))
-    counted = ours[0]["macs_per_image"]
-    if counted != macs:
-        fail("%s: tf2-bench counts %s multiply-accumulates, the file has %d" % (path, counted, macs))
-    report.update(ours=summary(ours), peer=summary(theirs), ratio=spread(ours, theirs))
-    peaks = [r["peak_gmacs"] for r in ours if r["peak_gmacs"]]
-    report["gmacs"] = macs * report["ours"]["fps"] / 1e9
-    report["peak_gmacs"] = statistics.median(peaks) if peaks else None
-    report["peak_share"] = report["gmacs"] / report["peak_gmacs"] if peaks else None
-    if len(many) == 2:
-        two, single = alternate(options.rounds, report["name"] + " on two devices",
-                                lambda: measure_ours(options, path, 2, many),
-                                lambda: measure_ours(options, path, 1, many))
-        report["scaling"] = spread(two, single)
-        report["scaling"].update(two_devices=summary(two), one_device=summary(single))
-
-
-def compare(options, name, cores):
-    import numpy
-    import onnx
-    import onnx_nets
-    path, trained = network_file(name, options.work)
-    macs, parameters = onnx_nets.macs(onnx.load(path))
-    side = 227 if name == "squeezenet" else 224
-    image = numpy.random.default_rng(1).uniform(-1, 1, (1, 3, side, side)).astype(numpy.float32)
-    peer = Peer(path, image)
-    report = {"name": name, "file": os.path.basename(path), "trained": trained, "macs_per_image": macs,
-              "parameters": parameters}
-    if options.peer_only:
-        rounds = [peer.measure(options) for _ in range(options.rounds)]
-        report["peer"] = summary(rounds)
-    else:
-        compare_ours(options, report, path, image, peer, cores)
-    report["peer"]["gmacs"] = macs * report["peer"]["fps"] / 1e9
-    share = min(r["core_share"] for r in report["peer"]["rounds"])
-    if share < BUSY:
-        print("peers.py: warning: %s: the core was ours for %.0f %% of a round; is the machine idle?"
-              % (name, 100 * share), file=sys.stderr)
-    return report
-
-
-def table(reports):
-    def range_of(r):
-        return "%.2f (%.2f … %.2f)" % (r["median"], r["min"], r["max"]) if r else "–"
-
-    def speed(r):
-        return "%.1f (%.2f)" % (r["fps"], r["ms"]) if r else "–"
-
-    rows = ["| network | MMAC | libtf2 fps (ms) | ONNX Runtime fps (ms) | ratio (min … max) | GMAC/s "
-            "| of FMA peak | two devices (min … max) | largest difference |",
-            "| --- " + "| ---: " * 8 + "|"]
-    for r in reports:
-        rows.append("| %s | %.1f | %s | %s | %s | %s | %s | %s | %s |" % (
-            TITLES[r["name"]], r["macs_per_image"] / 1e6, speed(r.get("ours")), speed(r["peer"]),
-            range_of(r.get("ratio")), "%.1f" % r["gmacs"] if "gmacs" in r else "–",
-            "%.0f %%" % (100 * r["peak_share"]) if r.get("peak_share") else "–", range_of(r.get("scaling")),
-            "%.1e" % r["max_abs_difference"] if "max_abs_difference" in r else "–"))
-    return "\n".join(rows)
-
-
-def describe(machine, options):
-    return ("%s, core %d; ONNX Runtime %s, one thread; fp32, batch 1, %d rounds of %g s, medians."
-            % (machine["cpu"], machine["cores"][0], machine["onnxruntime"], options.rounds, options.seconds))
+def describe_machine(options, cores):
+    packages = ["onnxruntime", "openvino", "nncf", "ncnn", "numpy"]
+    return {"cpu": cpu_name(), "cores": cores[:options.cores], "kernel": platform.release(),
+            "load": os.getloadavg()[0], "python": platform.python_version(),
+            "versions": {p: version(p) for p in packages}}
 
 
 def main():
     options = parse_arguments()
     enter_venv(options.venv)
-    import numpy
-    import onnxruntime
-    os.makedirs(options.work, exist_ok=True)
     sys.path.insert(0, HERE)
+    import peers_run
+    import peers_table
+    os.makedirs(options.work, exist_ok=True)
     cores = physical_cores()
-    if not options.peer_only:
-        for program in ("tf2-bench", "tf2-run"):
-            find_program(options, program)
-    os.sched_setaffinity(0, cores[:1])  # ONNX Runtime runs in this process
-    machine = {"cpu": cpu_name(), "cores": cores[:2], "kernel": platform.release(),
-               "load": os.getloadavg()[0],
-               "python": platform.python_version(), "numpy": numpy.__version__,
-               "onnxruntime": onnxruntime.__version__}
-    reports = [compare(options, name, cores) for name in options.only or NETS]
-    result = {"machine": machine, "rounds": options.rounds, "seconds": options.seconds, "networks": reports}
+    if len(cores) < options.cores:
+        peers_run.fail("--cores %d: this process may use %d" % (options.cores, len(cores)))
+    for peer in options.peers:
+        if version(peer) is None:
+            peers_run.note("skipped: %s is not installed" % peer)
+    programs = ["tf2-bench", "tf2-run"] + ["tf2-convert"] * (options.precision != "fp32")
+    for program in [] if options.peer_only else programs:
+        peers_run.Ours(options).find(program)
+    result = {"machine": describe_machine(options, cores), "rounds": options.rounds, "seconds": options.seconds,
+              "networks": [Comparison(options, name, cores).compare() for name in options.only or NETS]}
     if options.json != "-":
-        print(table(reports) + "\n\n" + describe(machine, options))
+        print(peers_table.render(result))
     if options.json:
         with (sys.stdout if options.json == "-" else open(options.json, "w")) as file:
             json.dump(result, file, indent=2)

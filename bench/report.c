@@ -64,18 +64,47 @@ static void print_head(const struct bench_report *report)
         s->n_workers == 1 ? "" : "s");
 }
 
+/* The unit that the bulk of the work runs on: the peak to compare with. AMX does several times as much, and is told
+ * beside it. */
+static const struct bench_peak *main_peak(const struct bench_report *report)
+{
+    if (strcmp(report->precision, "int8") != 0)
+        return &report->peaks[BENCH_PEAK_FMA];
+    if (report->peaks[BENCH_PEAK_VNNI].gmacs > 0)
+        return &report->peaks[BENCH_PEAK_VNNI];
+    return &report->peaks[BENCH_PEAK_AVX2];
+}
+
+static void print_share(const struct bench_report *report, const struct bench_peak *peak, uint32_t n_cores)
+{
+    if (peak->gmacs > 0)
+        printf(
+            ", %.0f %% of %.1f that %s reaches on %u core%s (%.1f each)",
+            100 * gmacs(report->result) / (peak->gmacs * n_cores), peak->gmacs * n_cores, peak->kind, n_cores,
+            n_cores == 1 ? "" : "s", peak->gmacs);
+}
+
 static void print_compute(const struct bench_report *report)
 {
     const struct bench_result *r = report->result;
     uint32_t n_cores = count_cores(report);
     printf("  compute     %.1f GMAC/s", gmacs(r));
-    if (n_cores > 0)
-        printf(
-            ", %.0f %% of %.1f that %s reaches on %u core%s (%.1f each)",
-            100 * gmacs(r) / (report->peak_gmacs * n_cores), report->peak_gmacs * n_cores, report->peak_kind,
-            n_cores, n_cores == 1 ? "" : "s", report->peak_gmacs);
+    if (n_cores > 0) {
+        print_share(report, main_peak(report), n_cores);
+        if (main_peak(report) == &report->peaks[BENCH_PEAK_VNNI])
+            print_share(report, &report->peaks[BENCH_PEAK_AMX], n_cores);
+    }
     printf(
         "\n              %.1f MMAC an image\n", (double)r->macs_per_run / (double)r->images_per_run * 1e-6);
+}
+
+static void print_memory(const struct bench_result *r)
+{
+    printf(
+        "  memory      weights %.1f MB, tensors %.2f MB (%.2f at once at least) a device; process peak %.1f "
+        "MB\n",
+        (double)r->weights_bytes * 1e-6, (double)r->arena_bytes * 1e-6, (double)r->live_bytes * 1e-6,
+        (double)peak_memory_bytes() * 1e-6);
 }
 
 void bench_print(const struct bench_report *report)
@@ -89,9 +118,7 @@ void bench_print(const struct bench_report *report)
         (double)h->min * 1e-6, histogram_mean(h) * 1e-6, histogram_quantile(h, 0.5) * 1e-6,
         histogram_quantile(h, 0.9) * 1e-6, histogram_quantile(h, 0.99) * 1e-6, (double)h->max * 1e-6);
     print_compute(report);
-    printf(
-        "  memory      weights %.1f MB, tensors %.1f MB a device; process peak %.1f MB\n",
-        (double)r->weights_bytes * 1e-6, (double)r->arena_bytes * 1e-6, (double)peak_memory_bytes() * 1e-6);
+    print_memory(r);
     for (size_t k = 0; k < r->n_workers; k++) {
         struct tf2_device_info info;
         if (tf2_devices_info(report->setup->devices, k, &info) == TF2_OK)
@@ -208,6 +235,17 @@ static json_t *layers_json(const struct bench_report *report)
     return array;
 }
 
+/* All units; null for one that the machine has not got. */
+static json_t *peaks_json(const struct bench_report *report)
+{
+    json_t *object = json_object();
+    for (enum bench_peak_unit unit = 0; unit < BENCH_PEAK_UNITS; unit++) {
+        double peak = report->peaks[unit].gmacs;
+        json_object_set_new(object, bench_peak_name(unit), peak > 0 ? json_real(peak) : json_null());
+    }
+    return object;
+}
+
 json_t *bench_json(const struct bench_report *report)
 {
     const struct bench_result *r = report->result;
@@ -224,15 +262,18 @@ json_t *bench_json(const struct bench_report *report)
     json_object_set_new(
         root, "macs_per_image", json_integer((json_int_t)(r->macs_per_run / r->images_per_run)));
     json_object_set_new(root, "gmacs", json_real(gmacs(r)));
-    json_object_set_new(root, "peak_gmacs", json_real(report->peak_gmacs));
+    json_object_set_new(root, "peak_gmacs", json_real(main_peak(report)->gmacs));
+    json_object_set_new(root, "peak_kind", json_string(main_peak(report)->kind));
+    json_object_set_new(root, "peaks_gmacs", peaks_json(report));
     json_object_set_new(root, "peak_memory_bytes", json_integer((json_int_t)peak_memory_bytes()));
     json_object_set_new(root, "weights_bytes", json_integer((json_int_t)r->weights_bytes));
     json_object_set_new(root, "arena_bytes", json_integer((json_int_t)r->arena_bytes));
+    json_object_set_new(root, "live_bytes", json_integer((json_int_t)r->live_bytes));
     json_object_set_new(root, "streamed_bytes", json_integer(0));
     json_object_set_new(root, "hidden_transfer_ratio", json_real(0));
     json_object_set_new(root, "random_weights", json_boolean(report->random));
     json_object_set_new(root, "seed", json_integer((json_int_t)report->setup->seed));
-    if (report->setup->profile)
+    if (report->setup->session.profile)
         json_object_set_new(root, "layers", layers_json(report));
     return root;
 }

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "driver.h"
+#include "peak.h"
 
 struct bench_report {
     const char *model; /* as it was asked for */
@@ -15,12 +16,11 @@ struct bench_report {
     const char *placement;
     const struct bench_setup *setup;
     const struct bench_result *result;
-    double peak_gmacs; /* multiply-adds of one core of this machine */
-    const char *peak_kind;
+    struct bench_peak peaks[BENCH_PEAK_UNITS]; /* of one core of this machine */
 };
 
 void bench_print(const struct bench_report *report);
-/* The steps, slowest share told; needs setup->profile. */
+/* The steps, slowest share told; needs setup->session.profile. */
 void bench_print_profile(const struct bench_report *report);
 json_t *bench_json(const struct bench_report *report);
 /* Every run as a block on its device's line, in the trace event format that Chrome and Perfetto read. */

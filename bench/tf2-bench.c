@@ -5,7 +5,7 @@
 #include "cli.h"
 #include "driver.h"
 #include "nets.h"
-#include "peak.h"
+#include "quantize.h"
 #include "report.h"
 
 #include <limits.h>
@@ -23,12 +23,14 @@ static const char help[] =
     "\n"
     "A built-in NETWORK has random weights: squeezenet (1.1), squeezenet1.0, googlenet, resnet50,\n"
     "mtcnn_pnet, mtcnn_rnet, mtcnn_onet, or mtcnn, these three one after the other. MODEL is a file as for\n"
-    "tf2-run; a .prototxt without weights gets random ones.\n"
+    "tf2-run, also a .tf2; a .prototxt without weights gets random ones.\n"
     "\n"
     "  --devices N|SPEC     how many devices, or all (default), cl:I or host\n"
     "  --inflight N         runs at the same time, at most one a device (default: one a device)\n"
     "  --batch N            images a run (default 1, or as --input says)\n"
-    "  --precision P        fp32\n"
+    "  --precision P        fp32 (default) or int8: then a network that is not a .tf2 is quantized first, on "
+    "two\n"
+    "                       random images, which is good enough for measuring speed; a .tf2 has its own\n"
     "  --placement P        replicate: every image on one device\n" CLI_MODEL_HELP
     "  --duration S         seconds to measure (default 5)\n"
     "  --warmup S           seconds to run before (default 1)\n"
@@ -74,6 +76,7 @@ static const struct option long_options[] = {
 struct bench_options {
     struct cli_model model;
     const char *devices;
+    const char *precision; /* NULL: not given */
     const char *trace_path;
     const char *json_path;
     long inflight; /* 0: one a device */
@@ -83,6 +86,14 @@ struct bench_options {
     double warmup_s;
     bool profile;
 };
+
+static int take_precision(struct bench_options *o, const char *value)
+{
+    if (strcmp(value, "fp32") != 0 && strcmp(value, "int8") != 0)
+        return cli_usage("precision \"%s\" is not available in this version, wanted fp32 or int8", value);
+    o->precision = value;
+    return 0;
+}
 
 static int only(const char *what, const char *wanted, const char *value)
 {
@@ -105,7 +116,7 @@ static int take_option(struct bench_options *o, int option, char **argv)
     case OPTION_BATCH:
         return cli_parse_long("--batch", optarg, 1, 65536, &o->batch) ? 0 : 2;
     case OPTION_PRECISION:
-        return only("precision", "fp32", optarg);
+        return take_precision(o, optarg);
     case OPTION_PLACEMENT:
         return only("placement", "replicate", optarg);
     case OPTION_DURATION:
@@ -180,10 +191,21 @@ static int unknown_name(const char *name)
     return cli_usage("%s is neither a file nor a built-in network, wanted %sor mtcnn", name, list);
 }
 
+static int import_model(struct bench_options *o, struct bench_setup *setup, bool *random)
+{
+    struct tf2_error error;
+    int result = cli_model_check(&o->model);
+    if (result != 0)
+        return result;
+    if (cli_model_import(&o->model, setup->seed, &setup->models[0], random, &error) != TF2_OK)
+        return cli_fail("%s", error.message);
+    setup->n_models = 1;
+    return 0;
+}
+
 static int make_models(struct bench_options *o, struct bench_setup *setup, bool *random)
 {
     const char *nets[BENCH_MAX_MODELS];
-    struct tf2_error error;
     size_t n = find_builtin(o->model.path, nets);
     if (n > 0) {
         int result = 0;
@@ -198,9 +220,33 @@ static int make_models(struct bench_options *o, struct bench_setup *setup, bool 
     }
     if (looks_like_name(o->model.path))
         return unknown_name(o->model.path);
-    if (cli_model_import(&o->model, setup->seed, &setup->models[0], random, &error) != TF2_OK)
-        return cli_fail("%s", error.message);
-    setup->n_models = 1;
+    return import_model(o, setup, random);
+}
+
+static bool is_int8(const struct tf2_model *model)
+{
+    struct tf2_model_info info;
+    tf2_model_info(model, &info);
+    return info.n_int8_nodes > 0;
+}
+
+/*
+ * Makes the models int8 if that is wanted; *precision is what they are in the end. A file that was written as .tf2
+ * is measured as it is.
+ */
+static int make_precision(const struct bench_options *o, struct bench_setup *setup, const char **precision)
+{
+    *precision = is_int8(setup->models[0]) ? "int8" : "fp32";
+    if (!o->precision || strcmp(o->precision, *precision) == 0)
+        return 0;
+    if (cli_is_tf2(o->model.path) || strcmp(o->precision, "int8") != 0)
+        return cli_usage("%s is %s, --precision says %s", o->model.path, *precision, o->precision);
+    for (size_t m = 0; m < setup->n_models; m++) {
+        struct tf2_error error;
+        if (bench_quantize(&setup->models[m], setup->devices, setup->seed, &error) != TF2_OK)
+            return cli_fail("%s: %s", o->model.path, error.message);
+    }
+    *precision = o->precision;
     return 0;
 }
 
@@ -233,7 +279,8 @@ static int write_report(const struct bench_options *o, const struct bench_report
     return result;
 }
 
-static int measure(const struct bench_options *o, const struct bench_setup *setup, bool random)
+static int
+measure(const struct bench_options *o, const struct bench_setup *setup, const char *precision, bool random)
 {
     struct bench_result *result = cli_alloc(1, sizeof(*result)); /* its histogram is large for a stack */
     struct tf2_error error = {0};
@@ -241,16 +288,15 @@ static int measure(const struct bench_options *o, const struct bench_setup *setu
     if (bench_prepare(setup, result, &error) != TF2_OK || bench_measure(setup, result, &error) != TF2_OK) {
         status = cli_fail("%s: %s", o->model.path, error.message);
     } else {
-        const struct bench_report report = {
+        struct bench_report report = {
             .model = o->model.path,
             .random = random,
-            .precision = "fp32",
+            .precision = precision,
             .placement = "replicate",
             .setup = setup,
             .result = result,
-            .peak_gmacs = bench_peak_gmacs(),
-            .peak_kind = bench_peak_kind(),
         };
+        bench_peak_measure(report.peaks);
         status = write_report(o, &report);
     }
     bench_finish(setup, result);
@@ -263,17 +309,20 @@ static int run(struct bench_options *o)
     struct bench_setup setup = {
         .duration_s = o->duration_s,
         .warmup_s = o->warmup_s,
-        .profile = o->profile,
         .seed = (uint64_t)o->seed,
         .n_events = o->trace_path ? N_TRACED_RUNS : 0,
     };
+    const char *precision = NULL;
     bool random = false;
     int result = make_models(o, &setup, &random);
     if (result == 0)
         result = open_devices(o, &setup);
+    if (result == 0)
+        result = make_precision(o, &setup, &precision);
     if (result == 0) {
-        setup.batch = cli_batch(&o->model, setup.models[0], o->batch);
-        result = measure(o, &setup, random);
+        cli_session_options(&o->model, setup.models[0], o->batch, &setup.session);
+        setup.session.profile = o->profile;
+        result = measure(o, &setup, precision, random);
     }
     for (size_t m = 0; m < setup.n_models; m++)
         tf2_model_destroy(&setup.models[m]);
@@ -283,7 +332,7 @@ static int run(struct bench_options *o)
 
 int main(int argc, char **argv)
 {
-    static struct bench_options o = {.seed = 1, .duration_s = 5, .warmup_s = 1};
+    static struct bench_options o = {.model.shapes_at_run = true, .seed = 1, .duration_s = 5, .warmup_s = 1};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
