@@ -57,23 +57,23 @@ static void test_run_allocates_nothing(void **state)
     struct tf2_devices *devices = devices_or_null(c->spec, &counting.env);
     if (!devices)
         skip();
-    struct tf2_model *model = model_net(&counting.env);
-    for (int profile = 0; profile < 2; profile++) {
+    for (int i = 0; i < 4; i++) { /* float32 and integers, without and with a profile */
+        struct tf2_model *model = i < 2 ? model_net(&counting.env) : model_int8(&counting.env);
         struct tf2_session_options options;
         struct tf2_session *session = NULL;
         tf2_session_options_defaults(&options);
-        options.profile = profile;
+        options.profile = i % 2;
         MUST(tf2_session_create(model, devices, 0, &options, &session, e));
         check_runs(session, &counting);
         tf2_session_destroy(&session);
+        tf2_model_destroy(&model);
     }
-    tf2_model_destroy(&model);
     tf2_devices_close(&devices);
     assert_int_equal(atomic_load(&counting.n_live), 0);
 }
 
 /* Making and destroying sessions again and again leaves the heap as it was. */
-static void test_sessions_leave_nothing(void **state)
+static void leaves_nothing(void **state, struct tf2_model *(*make)(const struct tf2_env *env))
 {
     const struct device_case *c = *state;
     struct counting_env counting;
@@ -81,7 +81,7 @@ static void test_sessions_leave_nothing(void **state)
     struct tf2_devices *devices = devices_or_null(c->spec, &counting.env);
     if (!devices)
         skip();
-    struct tf2_model *model = model_net(&counting.env);
+    struct tf2_model *model = make(&counting.env);
     struct tf2_session *session = NULL;
     size_t before = 0;
     for (int i = 0; i < 60; i++) {
@@ -97,6 +97,16 @@ static void test_sessions_leave_nothing(void **state)
     /* A leak of a kernel or buffer object per session would be some 40 * 200 bytes at least. */
     if (after > before + 8192)
         fail_msg("the heap grew by %zu bytes in 40 sessions", after - before);
+}
+
+static void test_sessions_leave_nothing(void **state)
+{
+    leaves_nothing(state, model_net);
+}
+
+static void test_int8_sessions_leave_nothing(void **state)
+{
+    leaves_nothing(state, model_int8);
 }
 
 /* --- allocation failures --- */
@@ -189,6 +199,9 @@ static void test_failing_session(void **state)
     m.model = model_net(NULL);
     walk(&m, "a session");
     tf2_model_destroy(&m.model);
+    m.model = model_int8(NULL);
+    walk(&m, "a session on integers");
+    tf2_model_destroy(&m.model);
     tf2_devices_close(&m.devices);
     assert_int_equal(atomic_load(&m.counting.n_live), 0);
 }
@@ -242,8 +255,8 @@ static void test_after_failure(void **state)
 }
 
 const struct CMUnitTest memory_tests[] = {
-    cmocka_unit_test(test_run_allocates_nothing), cmocka_unit_test(test_sessions_leave_nothing),
-    cmocka_unit_test(test_failing_session),       cmocka_unit_test(test_failing_devices),
-    cmocka_unit_test(test_after_failure),
+    cmocka_unit_test(test_run_allocates_nothing),       cmocka_unit_test(test_sessions_leave_nothing),
+    cmocka_unit_test(test_int8_sessions_leave_nothing), cmocka_unit_test(test_failing_session),
+    cmocka_unit_test(test_failing_devices),             cmocka_unit_test(test_after_failure),
 };
 const size_t n_memory_tests = sizeof(memory_tests) / sizeof(memory_tests[0]);

@@ -42,6 +42,9 @@ struct tf2_model *model_small(const struct tf2_env *env);
 /* a [1,3,5,7], b [2,3] -> identity each; outputs a.copy, b.copy, a again. */
 struct tf2_model *model_copies(const struct tf2_env *env);
 
+/* x [1,3,9,9] -> quantize -> convolutions, sums, pools on integers -> y [1,5]: the same bits everywhere. */
+struct tf2_model *model_int8(const struct tf2_env *env);
+
 /* For the tests of one device: */
 struct device_case {
     const char *spec; /* "host", "cl:0", ... */
@@ -50,6 +53,8 @@ struct device_case {
 /* The suites: one array each, for the device in `initial_state` (a device_case). */
 extern const struct CMUnitTest conformance_tests[];
 extern const size_t n_conformance_tests;
+extern const struct CMUnitTest int8_tests[];
+extern const size_t n_int8_tests;
 extern const struct CMUnitTest memory_tests[];
 extern const size_t n_memory_tests;
 /* Once, not per device. */

@@ -43,6 +43,7 @@ int main(int argc, char **argv)
     failed += run_for("open", open_tests, n_open_tests, NULL);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         failed += run_for("conformance", conformance_tests, n_conformance_tests, &cases[i]);
+        failed += run_for("int8", int8_tests, n_int8_tests, &cases[i]);
         failed += run_for("memory", memory_tests, n_memory_tests, &cases[i]);
     }
     failed += run_for("cache", cache_tests, n_cache_tests, NULL);

@@ -118,6 +118,8 @@ struct kdevices {
     size_t n_kernels;
 };
 
+/* Counts the kernels of a session on the tested device. */
+void kcount_kernels(struct kdevices *devices, const struct tf2_session *session);
 void kprint_kernels(const struct kdevices *devices);
 
 /*

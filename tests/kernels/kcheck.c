@@ -167,7 +167,7 @@ static void run_thrice(
     close_io(&io);
 }
 
-static void count_kernels(struct kdevices *devices, const struct tf2_session *session)
+void kcount_kernels(struct kdevices *devices, const struct tf2_session *session)
 {
     struct tf2_session_stats stats;
     struct tf2_step_info step;
@@ -209,7 +209,7 @@ static void run_on(
     r->status = tf2_session_create(model, devices->devices, index, &options, &session, &r->error);
     if (r->status == TF2_OK) {
         if (index == 0)
-            count_kernels(devices, session);
+            kcount_kernels(devices, session);
         run_thrice(session, model, seed, data, r);
     }
     tf2_session_destroy(&session);
