@@ -167,8 +167,10 @@ enum tf2_status tf2__quantizer_tune(struct tf2__quantizer *q, struct tf2__scheme
     enum tf2_status status = prepare(&t, error);
     for (size_t i = 0; i < t.n_samples && status == TF2_OK; i++)
         status = try_sample(&t, i, error);
-    if (status == TF2_OK)
+    if (status == TF2_OK) {
+        tf2__quantizer_progress(q, "choose ranges", t.n_samples * t.n_groups, t.n_samples * t.n_groups);
         status = settle(&t, error);
+    }
     tf2__runner_close(&t.disturbed.runner);
     tf2__watch_close(&t.watch);
     return status;

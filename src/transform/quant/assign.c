@@ -120,6 +120,11 @@ static bool has_int_form(const struct tf2_graph *graph, const struct tf2__node *
             return false;
         return all_data(graph, node);
     }
+    if (node->op->id == TF2_OP_LRN) {
+        const struct tf2_lrn_attr *attr = node->attr; /* with k = 0 the normalization of nothing is infinite */
+        return attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k >= 1e-3f && attr->alpha >= 0 && attr->beta >= 0 &&
+               attr->beta <= 4 && tf2__scheme_is_data(graph, node, 0);
+    }
     if (node->op->id == TF2_OP_CONCAT)
         return node->activation.kind == TF2_ACTIVATION_NONE && all_data(graph, node);
     return (is_move(node) || is_table_lrn(node) || node->op->id == TF2_OP_POOL) && tf2__scheme_is_data(graph, node, 0);

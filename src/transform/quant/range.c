@@ -201,8 +201,9 @@ static struct tf2__range choose_kl(const struct tf2__observer *o)
     const struct tf2__range all = seen(o);
     struct tf2__range best = all;
     double best_divergence = INFINITY;
-    for (int i = 100; i >= 10; i--) {
-        struct tf2__range range = {all.low * i / 100, all.high * i / 100};
+    const double largest = fmax(-all.low, all.high);
+    for (int i = 100; i >= 5; i--) { /* the magnitude from which values are cut off, on both sides */
+        struct tf2__range range = {fmax(all.low, -largest * i / 100), fmin(all.high, largest * i / 100)};
         struct tf2__quant quant = tf2__range_quant(&range);
         double d = divergence(o, &quant);
         if (d < best_divergence) {

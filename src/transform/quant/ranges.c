@@ -49,7 +49,10 @@ void tf2__scheme_expect(
         struct tf2__range *range = &s->range[s->group[t]];
         if (!tf2__scheme_is_source(s, t))
             continue;
-        struct tf2__range own = tf2__range_expect(&observers[t], n_future);
+        /* Inputs of a network are bounded, mostly: pixels. */
+        struct tf2__range own = s->graph->tensors[t].is_input
+                                    ? tf2__range_choose(&observers[t], TF2_RANGE_MINMAX, 100)
+                                    : tf2__range_expect(&observers[t], n_future);
         range->low = fmin(range->low, own.low);
         range->high = fmax(range->high, own.high);
     }

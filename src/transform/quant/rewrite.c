@@ -8,11 +8,13 @@
 #include <math.h>
 
 #include "transform/op/lrn.h"
+#include "transform/op/lrn.h"
 #include "transform/pass/rewrite.h"
 #include "transform/quant/round.h"
 #include "transform/quant/scheme.h"
 
-#define MAX_BIAS 2147483647.0
+#define MAX_BIAS  2147483647.0
+#define LRN_TABLE 4096
 
 struct writer {
     const struct tf2__scheme *s;
@@ -179,6 +181,18 @@ static enum tf2_status write_lrn(struct writer *w, const struct tf2__node *node,
         w->to, TF2_OP_LRN, node->name, node->attr, in, 2, &node->activation, TF2_DTYPE_U8, y, &w->u8[node->out], error);
 }
 
+static enum tf2_status
+write_lrn_table(struct writer *w, const struct tf2__node *node, tf2_tensor_id *table, struct tf2_error *error)
+{
+    const struct tf2_shape shape = {.n_dims = 1, .dim = {LRN_TABLE}};
+    float *values = tf2__arena_alloc(w->s->arena, LRN_TABLE, sizeof(*values));
+    if (!values)
+        return tf2__fail_memory(error, LRN_TABLE * sizeof(*values), "a table");
+    if (!tf2__lrn_table(node->attr, &w->s->quant[node->in[0]], &w->s->quant[node->out], LRN_TABLE, values))
+        return tf2__fail(error, TF2_ERR_VALUE, "%s (lrn): its values cannot be quantized", node->name);
+    return add_constant(w, node->name, "table", TF2_DTYPE_F32, shape, NULL, values, table, error);
+}
+
 static enum tf2_status write_int(struct writer *w, uint32_t index, struct tf2_error *error)
 {
     const struct tf2__node *node = &w->from->nodes[index];
@@ -199,6 +213,10 @@ static enum tf2_status write_int(struct writer *w, uint32_t index, struct tf2_er
     if (tf2__scheme_has_weights(node)) {
         TF2__TRY(write_weights(w, index, &in[1], &in[2], error));
         n_in = TF2__MAX(n_in, 3);
+    }
+    if (node->op->id == TF2_OP_LRN) {
+        TF2__TRY(write_lrn_table(w, node, &in[1], error));
+        n_in = 2;
     }
     return tf2__graph_add_int8(
         w->to, node->op->id, node->name, node->attr, in, n_in, &node->activation, u8 ? TF2_DTYPE_U8 : TF2_DTYPE_F32,

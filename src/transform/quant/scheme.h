@@ -76,7 +76,7 @@ tf2__scheme_assign(struct tf2__scheme *scheme, const bool *forced_float, struct 
 
 /*
  * Chooses range and quantization of every u8 tensor. observers: per tensor. AUTO: what one in N_FUTURE samples will
- * reach, when each sample is cut off where its own squared error is least.
+ * reach, when each sample is cut off where its own squared error is least (the graph's inputs: what was seen).
  */
 enum tf2_status tf2__scheme_ranges(
     struct tf2__scheme *scheme, const struct tf2__observer *observers, enum tf2_range method,
