@@ -97,6 +97,14 @@ make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct t
 
 /* --- choosing --- */
 
+/* The kernels read a residual by vectors of channels. */
+static bool fits(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    struct job job;
+    describe(plan, step, &job);
+    return !job.has_add || job.conv.add.stride_c == 1 || job.conv.y.c == 1;
+}
+
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
  * one run per tap. */
 static enum tf2_status
@@ -399,7 +407,7 @@ static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step 
 }
 
 const struct tf2__cl_row tf2__cl_row_conv_int8 = {
-    .op = TF2_OP_CONV, .int8 = true, .name = "conv_int8", .choose = choose, .make = make};
+    .op = TF2_OP_CONV, .int8 = true, .name = "conv_int8", .fits = fits, .choose = choose, .make = make};
 
 const struct tf2__cl_row tf2__cl_row_gemm_int8 = {
     .op = TF2_OP_GEMM, .int8 = true, .name = "gemm_int8", .choose = choose, .make = make};
@@ -411,7 +419,7 @@ static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step 
     struct job job;
     describe(plan, step, &job);
     return job.groups > 1 && job.in_per_group == 1 && job.out_per_group == 1 && job.conv.x.stride_c == 1 &&
-           job.conv.y.stride_c == 1;
+           job.conv.y.stride_c == 1 && fits(plan, step);
 }
 
 /* Rows of weights, bias and scale of all channels, padded to vectors of 16. */
