@@ -20,7 +20,7 @@ extern "C" {
 
 /* How the range of an activation is chosen from what was seen. */
 enum tf2_range {
-    TF2_RANGE_AUTO = 0,       /* the library's choice: TF2_RANGE_MSE */
+    TF2_RANGE_AUTO = 0,       /* by the effect on the outputs, with room for what other inputs will reach */
     TF2_RANGE_MINMAX = 1,     /* everything seen */
     TF2_RANGE_PERCENTILE = 2, /* all but the outermost share, see percentile */
     TF2_RANGE_MSE = 3,        /* the least squared error (Sung, Shin, Hwang 2015; Banner et al. 2019) */
@@ -74,7 +74,7 @@ struct tf2_quantize_layer {
     float min, max;        /* the chosen range of its output */
     float scale;           /* of its output; 0: a float32 output */
     int32_t zero_point;
-    double sqnr_db;        /* signal to quantization noise of its output, all layers before it quantized too */
+    double sqnr_db;        /* signal to quantization noise of its output, all layers before it quantized too; 200: exact */
     double own_sqnr_db;    /* the same with this layer alone quantized */
     double share;          /* its part of the sum of all layers' own noise at the network's outputs, 0 .. 1; -1: not measured */
 };
@@ -86,7 +86,7 @@ struct tf2_quantize_report {
     size_t n_int8, n_float, n_fell_back; /* nodes */
     double sqnr_db;        /* of all outputs together, against the float32 model */
     double cosine;         /* the smallest cosine similarity of an output over the samples */
-    double same_class_percent; /* samples whose best class is the same; of the first output */
+    double same_class_percent; /* samples whose best class is the same, first output; -1: that is no list of classes */
 };
 
 /*

@@ -12,7 +12,7 @@
 #include <math.h>
 
 #define DEFAULT_PERCENTILE 99.99f
-#define MAX_OWN            8                 /* samples for the layers' own errors */
+#define MAX_OWN            8 /* samples for the layers' own errors */
 #define MAX_OWN_BYTES      ((size_t)1 << 29)
 
 void tf2_quantize_options_defaults(struct tf2_quantize_options *options)
@@ -29,13 +29,15 @@ static enum tf2_status check_options(const struct tf2_quantize_options *o, struc
             (int)o->rounding);
     if (!(o->percentile == 0 || (o->percentile > 50 && o->percentile <= 100)))
         return tf2__fail(
-            error, TF2_ERR_INVALID_ARGUMENT, "quantize: percentile %g, wanted 50 to 100, or 0", (double)o->percentile);
+            error, TF2_ERR_INVALID_ARGUMENT, "quantize: percentile %g, wanted 50 to 100, or 0",
+            (double)o->percentile);
     if (!(o->max_drop_percent >= 0 && o->max_drop_percent <= 100))
         return tf2__fail(
             error, TF2_ERR_INVALID_ARGUMENT, "quantize: a drop of at most %g per cent, wanted 0 to 100",
             (double)o->max_drop_percent);
     if (o->n_float_nodes && !o->float_nodes)
-        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "quantize: float_nodes is NULL, n_float_nodes is not 0");
+        return tf2__fail(
+            error, TF2_ERR_INVALID_ARGUMENT, "quantize: float_nodes is NULL, n_float_nodes is not 0");
     return TF2_OK;
 }
 
@@ -72,8 +74,8 @@ static enum tf2_status equalize(struct tf2__quantizer *q, struct tf2_error *erro
     return n_scaled ? tf2__quantizer_observe(q, "calibrate scaled", error) : TF2_OK;
 }
 
-static enum tf2_status
-choose_ranges(struct tf2__quantizer *q, struct tf2__scheme *s, const struct tf2__scheme *from, struct tf2_error *error)
+static enum tf2_status choose_ranges(
+    struct tf2__quantizer *q, struct tf2__scheme *s, const struct tf2__scheme *from, struct tf2_error *error)
 {
     const struct tf2_preprocess *p = &q->model->preprocess;
     const float percentile = q->options.percentile > 0 ? q->options.percentile : DEFAULT_PERCENTILE;
@@ -154,8 +156,8 @@ measure_shares(struct tf2__quantizer *q, const struct tf2__sim *sim, double **no
 }
 
 /* What layers are put back to float by when there was no time to measure what they do to the outputs. */
-static enum tf2_status
-guess_shares(const struct tf2__quantizer *q, const struct tf2__sim *sim, double **noise, struct tf2_error *error)
+static enum tf2_status guess_shares(
+    const struct tf2__quantizer *q, const struct tf2__sim *sim, double **noise, struct tf2_error *error)
 {
     const struct tf2_graph *graph = q->prepared.graph;
     struct tf2__arena *arena = sim->scheme->arena;
@@ -169,8 +171,8 @@ guess_shares(const struct tf2__quantizer *q, const struct tf2__sim *sim, double 
 
 /* From statistics to the result. */
 static enum tf2_status decide(
-    struct tf2__quantizer *q, bool want_report, struct tf2_model **result, struct tf2_quantize_report **report,
-    struct tf2_error *error)
+    struct tf2__quantizer *q, bool want_report, struct tf2_model **result,
+    struct tf2_quantize_report **report, struct tf2_error *error)
 {
     const float limit = q->options.max_drop_percent > 0 ? q->options.max_drop_percent : 100;
     struct tf2__attempt first = {0}, last;
@@ -178,8 +180,8 @@ static enum tf2_status decide(
     bool *fell_back = tf2__arena_alloc(&q->arena, q->prepared.graph->n_nodes, sizeof(*fell_back));
     if (!fell_back)
         return tf2__fail_memory(error, q->prepared.graph->n_nodes, "a quantization");
-    enum tf2_status status =
-        tf2__attempt_make(q, q->forced_float, NULL, want_report || limit < 100 ? count_own(q) : 0, &first, error);
+    enum tf2_status status = tf2__attempt_make(
+        q, q->forced_float, NULL, want_report || limit < 100 ? count_own(q) : 0, &first, error);
     if (status == TF2_OK)
         status = measure_shares(q, &first.sim, &noise, error);
     last = first;
@@ -202,9 +204,9 @@ static enum tf2_status decide(
     return status;
 }
 
-static enum tf2_status run(
-    struct tf2__quantizer *q, bool want_report, struct tf2_model **result, struct tf2_quantize_report **report,
-    struct tf2_error *error)
+static enum tf2_status
+run(struct tf2__quantizer *q, bool want_report, struct tf2_model **result,
+    struct tf2_quantize_report **report, struct tf2_error *error)
 {
     TF2__TRY(tf2__quant_prepare(q->model->graph, &q->prepared, error));
     TF2__TRY(find_forced(q, error));

@@ -37,13 +37,12 @@ struct tf2__quantizer {
     bool *forced_float;              /* per node of the prepared graph */
     struct tf2__observer *observers; /* per tensor of the prepared graph */
     struct tf2__channel_stats *stats;
-    bool is_pixels;                  /* the input is 8-bit pixels in all samples */
-    float **samples;                 /* [n_kept * n_inputs]: inputs of the samples that are simulated */
+    bool is_pixels;  /* the input is 8-bit pixels in all samples */
+    float **samples; /* [n_kept * n_inputs]: inputs of the samples that are simulated */
     size_t n_kept;
 };
 
-void tf2__quantizer_progress(
-    const struct tf2__quantizer *q, const char *stage, size_t done, size_t total);
+void tf2__quantizer_progress(const struct tf2__quantizer *q, const char *stage, size_t done, size_t total);
 
 /* A graph on the device. Zero-initialize. */
 struct tf2__runner {
@@ -85,7 +84,7 @@ struct tf2__disturbed {
     struct tf2__arena *arena;
     struct tf2__runner runner;
     uint32_t n_own_inputs, n_inputs, n_outputs;
-    uint32_t *input_of;     /* per node: the input for its errors */
+    uint32_t *input_of; /* per node: the input for its errors */
     const void **inputs;
     float **right, **found; /* outputs without and with errors */
     size_t *n;              /* their elements */
@@ -95,8 +94,7 @@ enum tf2_status tf2__disturbed_open(
     const struct tf2__quantizer *q, const bool *chosen, struct tf2__arena *arena, struct tf2__disturbed *d,
     struct tf2_error *error);
 /* Another sample. */
-enum tf2_status
-tf2__disturbed_start(struct tf2__disturbed *d, float *const *inputs, struct tf2_error *error);
+enum tf2_status tf2__disturbed_start(struct tf2__disturbed *d, float *const *inputs, struct tf2_error *error);
 /* The errors of one node from now on; NULL: none. Not copied. */
 void tf2__disturbed_set(struct tf2__disturbed *d, uint32_t node, const float *errors);
 /* The sum of squared differences at what the network is judged by. */
@@ -115,15 +113,15 @@ struct tf2__sim {
     struct tf2__quantizer *q;
     struct tf2__scheme *scheme;
     const char *stage;
-    bool correct;   /* correct biases */
-    bool gptq;      /* round weights with compensation */
-    size_t n_own;   /* samples for which each layer's own error is kept */
+    bool correct; /* correct biases */
+    bool gptq;    /* round weights with compensation */
+    size_t n_own; /* samples for which each layer's own error is kept */
 
     /* Results, in the scheme's arena. */
-    struct tf2__fidelity *tensors;  /* per tensor: all before it quantized too */
-    struct tf2__fidelity *own;      /* per node: it alone quantized, n_own samples */
-    float **own_noise;              /* [node * n_own + sample]: difference that the node alone makes to its output */
-    struct tf2__fidelity outputs;   /* of what the network is judged by */
+    struct tf2__fidelity *tensors; /* per tensor: all before it quantized too */
+    struct tf2__fidelity *own;     /* per node: it alone quantized, n_own samples */
+    float **own_noise; /* [node * n_own + sample]: difference that the node alone makes to its output */
+    struct tf2__fidelity outputs; /* of what the network is judged by */
 };
 enum tf2_status tf2__sim_run(struct tf2__sim *sim, struct tf2_error *error);
 
@@ -137,15 +135,17 @@ enum tf2_status tf2__quantizer_shares(const struct tf2__sim *sim, double *noise,
  * Chooses ranges by what they do to the outputs, on the samples seen so far, and widens them by what can be expected of
  * others. scheme: assigned. Leaves the expected ranges where measuring takes too long.
  */
-enum tf2_status tf2__quantizer_tune(struct tf2__quantizer *q, struct tf2__scheme *scheme, struct tf2_error *error);
+enum tf2_status
+tf2__quantizer_tune(struct tf2__quantizer *q, struct tf2__scheme *scheme, struct tf2_error *error);
 /* Samples to take for `n_runs` runs of the network each: few of a large network, none on a slow device. */
 size_t tf2__quantizer_affords(const struct tf2__quantizer *q, size_t n_runs, size_t most);
 
 /* How a quantized model does beside the float one, on all samples and the models' own outputs. */
 struct tf2__verdict {
     struct tf2__fidelity outputs;
-    double cosine;        /* the smallest of an output */
-    size_t n_rows, n_same; /* of the first output: rows, and those with the same best class; n_rows 0: no classes */
+    double cosine; /* the smallest of an output */
+    size_t n_rows,
+        n_same; /* of the first output: rows, and those with the same best class; n_rows 0: no classes */
 };
 enum tf2_status tf2__quantizer_judge(
     const struct tf2__quantizer *q, const struct tf2_model *model, const char *stage,

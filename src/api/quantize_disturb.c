@@ -4,8 +4,8 @@
  */
 #include "api/quantize.h"
 
-static enum tf2_status
-open_session(struct tf2__disturbed *d, const struct tf2__quantizer *q, const bool *chosen, struct tf2_error *error)
+static enum tf2_status open_session(
+    struct tf2__disturbed *d, const struct tf2__quantizer *q, const bool *chosen, struct tf2_error *error)
 {
     const struct tf2_graph *graph = q->prepared.graph;
     struct tf2_graph *made = NULL;
@@ -65,8 +65,7 @@ enum tf2_status tf2__disturbed_open(
     return status;
 }
 
-enum tf2_status
-tf2__disturbed_start(struct tf2__disturbed *d, float *const *inputs, struct tf2_error *error)
+enum tf2_status tf2__disturbed_start(struct tf2__disturbed *d, float *const *inputs, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < d->n_own_inputs; i++)
         d->inputs[i] = inputs[i];

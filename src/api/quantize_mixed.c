@@ -11,15 +11,15 @@ struct ladder {
     const struct tf2__attempt *first;
     uint32_t *order; /* nodes, the worst first */
     uint32_t n;
-    bool *forced;    /* per node */
+    bool *forced; /* per node */
 };
 
 /* Layers that compute: moving and pooling bytes in float between integer layers gains nothing. */
 static bool is_candidate(const struct tf2__scheme *s, uint32_t node)
 {
     const struct tf2__node *n = &s->graph->nodes[node];
-    return s->on_int[node] && (tf2__scheme_has_weights(n) || n->op->id == TF2_OP_ELTWISE ||
-                               tf2__scheme_tables(s->graph, n) > 0);
+    return s->on_int[node] &&
+           (tf2__scheme_has_weights(n) || n->op->id == TF2_OP_ELTWISE || tf2__scheme_tables(s->graph, n) > 0);
 }
 
 static enum tf2_status order_nodes(struct ladder *l, const double *noise, struct tf2_error *error)

@@ -82,7 +82,8 @@ static enum tf2_status observe(
     size_t bad = tf2__observer_add(&q->observers[t], values, (size_t)count);
     if (bad != SIZE_MAX)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "sample %zu: value %zu of tensor '%s' is not finite", sample, bad, tensor->name);
+            error, TF2_ERR_VALUE, "sample %zu: value %zu of tensor '%s' is not finite", sample, bad,
+            tensor->name);
     tf2__channel_stats_add(&q->stats[t], values, n_outer, count / n_outer / channels);
     return TF2_OK;
 }

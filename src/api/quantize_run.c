@@ -23,7 +23,8 @@ enum tf2_status tf2__runner_open(
     const struct tf2_import_options options = {.no_optimize = true};
     enum tf2_status status = tf2_model_from_graph(graph, "calibration", &options, &runner->model, error);
     if (status == TF2_OK)
-        status = tf2_session_create(runner->model, q->devices, q->device_index, NULL, &runner->session, error);
+        status =
+            tf2_session_create(runner->model, q->devices, q->device_index, NULL, &runner->session, error);
     tf2_graph_destroy(graph);
     if (status != TF2_OK)
         tf2__runner_close(runner);
@@ -60,7 +61,8 @@ enum tf2_status tf2__samples_read(
     enum tf2_status status = q->read(q->read_user, sample, inputs, &told);
     if (status != TF2_OK)
         return tf2__fail(
-            error, status, "sample %zu: %s", sample, told.message[0] ? told.message : tf2_status_message(status));
+            error, status, "sample %zu: %s", sample,
+            told.message[0] ? told.message : tf2_status_message(status));
     for (uint32_t i = 0; i < q->model->graph->n_inputs; i++) {
         const struct tf2__tensor *tensor = input_of(q, i);
         const size_t n = (size_t)tf2_shape_count(&tensor->shape);

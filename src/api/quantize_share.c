@@ -6,7 +6,8 @@
 #include "api/quantize.h"
 
 static enum tf2_status measure_sample(
-    const struct tf2__sim *sim, struct tf2__disturbed *d, size_t sample, double *noise, struct tf2_error *error)
+    const struct tf2__sim *sim, struct tf2__disturbed *d, size_t sample, double *noise,
+    struct tf2_error *error)
 {
     const struct tf2_graph *graph = sim->scheme->graph;
     const size_t n_samples = TF2__MIN(sim->n_own, sim->q->n_kept);

@@ -103,7 +103,8 @@ static void free_value(const struct state *st, struct value *v)
 static void channel_extents(const struct tf2_shape *shape, int64_t *n_channels, int64_t *n_inner)
 {
     *n_channels = shape->n_dims >= 2 ? shape->dim[1] : 1;
-    *n_inner = shape->n_dims >= 2 ? tf2_shape_count(shape) / shape->dim[0] / *n_channels : tf2_shape_count(shape);
+    *n_inner =
+        shape->n_dims >= 2 ? tf2_shape_count(shape) / shape->dim[0] / *n_channels : tf2_shape_count(shape);
 }
 
 static void to_u8(const struct state *st, tf2_tensor_id t, const float *x, uint8_t *q)
@@ -145,8 +146,9 @@ enum source {
 };
 
 /* What node `index` reads of tensor t; made in `scratch` if it is not there as floats. */
-static const float *
-fetch(const struct state *st, uint32_t index, tf2_tensor_id t, size_t sample, enum source source, float *scratch)
+static const float *fetch(
+    const struct state *st, uint32_t index, tf2_tensor_id t, size_t sample, enum source source,
+    float *scratch)
 {
     const struct value *v = &st->values[t];
     if (source == FLOAT_VALUES)
@@ -184,7 +186,7 @@ static enum tf2_status run_sample(
     float *out, struct tf2_error *error)
 {
     tf2_tensor_id tensors[TF2_MAX_NODE_INPUTS];
-    const void *inputs[TF2_MAX_NODE_INPUTS];
+    const void *inputs[TF2_MAX_NODE_INPUTS] = {&(float){0}};
     uint32_t n = find_inputs(st, &st->graph->nodes[index], tensors);
     for (uint32_t i = 0; i < n; i++)
         inputs[i] = fetch(st, index, tensors[i], sample, source, st->scratch[i]);
@@ -192,7 +194,8 @@ static enum tf2_status run_sample(
 }
 
 static enum tf2_status open_node(
-    const struct state *st, uint32_t index, bool integers, struct tf2__runner *runner, struct tf2_error *error)
+    const struct state *st, uint32_t index, bool integers, struct tf2__runner *runner,
+    struct tf2_error *error)
 {
     const struct tf2__node *node = &st->graph->nodes[index];
     struct tf2_graph *graph;
@@ -238,8 +241,8 @@ struct moments {
     double ref, out, ref_out, out_out;
 };
 
-static void
-add_moments(const struct tf2_shape *shape, uint32_t dim, const float *ref, const float *out, struct moments *m)
+static void add_moments(
+    const struct tf2_shape *shape, uint32_t dim, const float *ref, const float *out, struct moments *m)
 {
     int64_t n_inner = 1, n = tf2_shape_count(shape), n_channels = shape->dim[dim];
     for (uint32_t d = dim + 1; d < shape->n_dims; d++)
@@ -274,8 +277,8 @@ transform(const struct tf2_shape *shape, uint32_t dim, const double *factor, con
  * goes into the weights' scale (not where a residual is added: it cannot be scaled). Rounding and cutting off make the
  * quantized network's values smaller or larger on average; later layers would see that as a change of contrast.
  */
-static enum tf2_status
-correct_bias(const struct state *st, uint32_t index, float *const *ref, float *const *out, struct tf2_error *error)
+static enum tf2_status correct_bias(
+    const struct state *st, uint32_t index, float *const *ref, float *const *out, struct tf2_error *error)
 {
     const struct tf2__node *node = &st->graph->nodes[index];
     const struct tf2_shape *shape = &st->graph->tensors[node->out].shape;
@@ -320,7 +323,8 @@ static void activate(const struct tf2_activation *a, float *x, size_t n)
     }
 }
 
-static void activate_all(const struct state *st, const struct tf2__node *node, float *const *x, size_t n_samples)
+static void
+activate_all(const struct state *st, const struct tf2__node *node, float *const *x, size_t n_samples)
 {
     for (size_t s = 0; node->activation.kind != TF2_ACTIVATION_NONE && s < n_samples; s++)
         activate(&node->activation, x[s], st->values[node->out].n);
@@ -447,8 +451,8 @@ static enum tf2_status simulate_layer(const struct state *st, uint32_t index, st
     return status == TF2_OK ? settle(st, index, error) : status;
 }
 
-static enum tf2_status simulate_other(
-    const struct state *st, uint32_t index, struct tf2__runner *runner, struct tf2_error *error)
+static enum tf2_status
+simulate_other(const struct state *st, uint32_t index, struct tf2__runner *runner, struct tf2_error *error)
 {
     const struct tf2__node *node = &st->graph->nodes[index];
     struct value *v = &st->values[node->out];

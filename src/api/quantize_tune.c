@@ -15,9 +15,9 @@
 
 #include "transform/quant/round.h"
 
-#define N_FUTURE      1500
-#define MAX_SAMPLES   8
-#define N_CANDIDATES  6
+#define N_FUTURE     1500
+#define MAX_SAMPLES  8
+#define N_CANDIDATES 6
 /* Multiply-accumulates for measuring, on an OpenCL device and on the scalar reference device. */
 #define BUDGET_MACS      1e12
 #define BUDGET_MACS_HOST 2e10
@@ -31,15 +31,16 @@ struct tuner {
     struct tf2__disturbed disturbed;
     size_t n_samples;
     size_t n_groups;
-    double *noise;   /* [tensor (the group's) * N_CANDIDATES + candidate] */
-    float **errors;  /* per node: room for its errors */
+    double *noise;  /* [tensor (the group's) * N_CANDIDATES + candidate] */
+    float **errors; /* per node: room for its errors */
 };
 
 size_t tf2__quantizer_affords(const struct tf2__quantizer *q, size_t n_runs, size_t most)
 {
     struct tf2_device_info device = {0};
     double macs = (double)q->model->macs + 1;
-    bool host = tf2_devices_info(q->devices, q->device_index, &device) == TF2_OK && strcmp(device.id, "host") == 0;
+    bool host =
+        tf2_devices_info(q->devices, q->device_index, &device) == TF2_OK && strcmp(device.id, "host") == 0;
     double n = (host ? BUDGET_MACS_HOST : BUDGET_MACS) / (macs * (double)TF2__MAX(n_runs, 1));
     if (n < 1)
         return host ? 0 : TF2__MIN(most, 2);
@@ -76,7 +77,8 @@ try_candidate(struct tuner *t, tf2_tensor_id group, int candidate, struct tf2_er
             continue;
         uint32_t node = s->graph->tensors[id].producer;
         quantization_error(
-            &quant, t->watch.outputs[node], (size_t)tf2_shape_count(&s->graph->tensors[id].shape), t->errors[node]);
+            &quant, t->watch.outputs[node], (size_t)tf2_shape_count(&s->graph->tensors[id].shape),
+            t->errors[node]);
         tf2__disturbed_set(&t->disturbed, node, t->errors[node]);
     }
     enum tf2_status status = tf2__disturbed_noise(&t->disturbed, &noise, error);
@@ -128,7 +130,8 @@ static enum tf2_status prepare(struct tuner *t, struct tf2_error *error)
         chosen[i] = is_made_in(t->s, out, t->s->group[out]);
         if (!chosen[i])
             continue;
-        t->errors[i] = tf2__arena_alloc(arena, (size_t)tf2_shape_count(&graph->tensors[out].shape), sizeof(float));
+        t->errors[i] =
+            tf2__arena_alloc(arena, (size_t)tf2_shape_count(&graph->tensors[out].shape), sizeof(float));
         if (!t->errors[i])
             return tf2__fail_memory(error, sizeof(float), "choosing ranges");
     }
@@ -154,7 +157,8 @@ static enum tf2_status settle(struct tuner *t, struct tf2_error *error)
     return TF2_OK;
 }
 
-enum tf2_status tf2__quantizer_tune(struct tf2__quantizer *q, struct tf2__scheme *scheme, struct tf2_error *error)
+enum tf2_status
+tf2__quantizer_tune(struct tf2__quantizer *q, struct tf2__scheme *scheme, struct tf2_error *error)
 {
     struct tuner t = {.q = q, .s = scheme};
     tf2__scheme_expect(scheme, q->observers, N_FUTURE, NULL);

@@ -23,11 +23,11 @@ bool tf2__scheme_is_data(const struct tf2_graph *graph, const struct tf2__node *
     return node->in[k] != TF2_NO_TENSOR && !graph->tensors[node->in[k]].data;
 }
 
-struct tf2__weights_extents
-tf2__scheme_extents(const struct tf2_graph *graph, const struct tf2__node *node)
+struct tf2__weights_extents tf2__scheme_extents(const struct tf2_graph *graph, const struct tf2__node *node)
 {
     const struct tf2_shape *x = &graph->tensors[node->in[0]].shape, *w = &graph->tensors[node->in[1]].shape;
-    struct tf2__weights_extents e = {.n_out = w->dim[0], .n_k = tf2_shape_count(w) / w->dim[0], .n_groups = 1};
+    struct tf2__weights_extents e = {
+        .n_out = w->dim[0], .n_k = tf2_shape_count(w) / w->dim[0], .n_groups = 1};
     if (node->op->id == TF2_OP_CONV) {
         const struct tf2_conv_attr *attr = node->attr;
         e.n_groups = attr->group ? attr->group : 1;
@@ -103,7 +103,8 @@ static bool all_data(const struct tf2_graph *graph, const struct tf2__node *node
 static bool is_table_lrn(const struct tf2__node *node)
 {
     const struct tf2_lrn_attr *attr = node->attr;
-    return node->op->id == TF2_OP_LRN && attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k > 0 && attr->alpha >= 0;
+    return node->op->id == TF2_OP_LRN && attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k > 0 &&
+           attr->alpha >= 0;
 }
 
 /* Whether there is an integer form of the node with these attributes and inputs. */
@@ -121,13 +122,15 @@ static bool has_int_form(const struct tf2_graph *graph, const struct tf2__node *
         return all_data(graph, node);
     }
     if (node->op->id == TF2_OP_LRN) {
-        const struct tf2_lrn_attr *attr = node->attr; /* with k = 0 the normalization of nothing is infinite */
-        return attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k >= 1e-3f && attr->alpha >= 0 && attr->beta >= 0 &&
-               attr->beta <= 4 && tf2__scheme_is_data(graph, node, 0);
+        const struct tf2_lrn_attr *attr =
+            node->attr; /* with k = 0 the normalization of nothing is infinite */
+        return attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k >= 1e-3f && attr->alpha >= 0 &&
+               attr->beta >= 0 && attr->beta <= 4 && tf2__scheme_is_data(graph, node, 0);
     }
     if (node->op->id == TF2_OP_CONCAT)
         return node->activation.kind == TF2_ACTIVATION_NONE && all_data(graph, node);
-    return (is_move(node) || is_table_lrn(node) || node->op->id == TF2_OP_POOL) && tf2__scheme_is_data(graph, node, 0);
+    return (is_move(node) || is_table_lrn(node) || node->op->id == TF2_OP_POOL) &&
+           tf2__scheme_is_data(graph, node, 0);
 }
 
 /* Whether the integer form can write floats. */
@@ -323,7 +326,8 @@ enum tf2_status tf2__scheme_init(
     s->range = tf2__arena_alloc(arena, graph->n_tensors, sizeof(*s->range));
     s->quant = tf2__arena_alloc(arena, graph->n_tensors, sizeof(*s->quant));
     s->offset = tf2__arena_alloc(arena, graph->n_tensors, sizeof(*s->offset));
-    if (!s->on_int || !s->weights || !s->as_u8 || !s->as_f32 || !s->group || !s->range || !s->quant || !s->offset)
+    if (!s->on_int || !s->weights || !s->as_u8 || !s->as_f32 || !s->group || !s->range || !s->quant ||
+        !s->offset)
         return tf2__fail_memory(error, graph->n_tensors * sizeof(*s->quant), "a quantization scheme");
     return TF2_OK;
 }

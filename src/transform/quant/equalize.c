@@ -32,13 +32,13 @@ struct equalizer {
     struct tf2_graph *graph;
     const struct tf2__scheme *scheme;
     const struct tf2__channel_stats *stats;
-    size_t *first;   /* per tensor: its first variable; n_channels of them */
+    size_t *first; /* per tensor: its first variable; n_channels of them */
     size_t n_variables;
-    size_t *parent;  /* union-find */
-    bool *frozen;    /* of roots */
-    double *range;   /* of roots: the largest part r */
-    double *spread;  /* of roots: the largest part m */
-    double *factor;  /* per variable: 1 / s */
+    size_t *parent; /* union-find */
+    bool *frozen;   /* of roots */
+    double *range;  /* of roots: the largest part r */
+    double *spread; /* of roots: the largest part m */
+    double *factor; /* per variable: 1 / s */
 };
 
 static int64_t n_channels(const struct equalizer *e, tf2_tensor_id t)
@@ -219,8 +219,7 @@ static void find_ranges(const struct equalizer *e, double *group_max)
 {
     for (uint32_t t = 0; t < e->graph->n_tensors; t++) {
         for (int64_t c = 0; e->scheme->as_u8[t] && c < e->stats[t].n_channels; c++)
-            group_max[e->scheme->group[t]] =
-                fmax(group_max[e->scheme->group[t]], channel_range(e, t, c));
+            group_max[e->scheme->group[t]] = fmax(group_max[e->scheme->group[t]], channel_range(e, t, c));
     }
     for (uint32_t t = 0; t < e->graph->n_tensors; t++) {
         double whole = group_max[e->scheme->group[t]];
@@ -262,7 +261,8 @@ static void choose_factors(const struct equalizer *e, size_t *n_scaled)
         e->factor[v] = 1;
         if (e->frozen[root] || !(e->range[root] > 0) || !(e->spread[root] > 0))
             continue;
-        double s = pow(fmax(e->range[root], MIN_RANGE), RANGE_EXPONENT) / pow(e->spread[root], SPREAD_EXPONENT);
+        double s =
+            pow(fmax(e->range[root], MIN_RANGE), RANGE_EXPONENT) / pow(e->spread[root], SPREAD_EXPONENT);
         e->factor[v] = fmin(fmax(1 / s, 1 / MAX_FACTOR), MAX_FACTOR);
         *n_scaled += e->factor[v] != 1;
     }

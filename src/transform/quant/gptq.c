@@ -35,9 +35,9 @@ struct tf2__gptq {
     bool is_conv;
     uint32_t n_spatial;
     struct tf2__window_dim dim[TF2_MAX_SPATIAL];
-    size_t n_inputs;             /* shown so far */
+    size_t n_inputs; /* shown so far */
     size_t n_patches;
-    float *patches;              /* [n_groups][MAX_PATCHES][n_k] */
+    float *patches; /* [n_groups][MAX_PATCHES][n_k] */
 };
 
 /* One block's work space. */
@@ -66,8 +66,9 @@ enum tf2_status tf2__gptq_create(
         status = tf2__conv_resolve(
             node->attr, &g->x, &graph->tensors[node->in[1]].shape, g->dim, &g->n_spatial, error);
     size_t n_bytes = 0;
-    if (status == TF2_OK && (!tf2__mul_size((size_t)(g->e.n_groups * g->e.n_k), MAX_PATCHES * sizeof(float), &n_bytes) ||
-                             n_bytes > (size_t)1 << 30)) {
+    if (status == TF2_OK &&
+        (!tf2__mul_size((size_t)(g->e.n_groups * g->e.n_k), MAX_PATCHES * sizeof(float), &n_bytes) ||
+         n_bytes > (size_t)1 << 30)) {
         tf2__gptq_destroy(&g); /* rounded to nearest instead */
         return TF2_OK;
     }
@@ -143,7 +144,9 @@ void tf2__gptq_add(struct tf2__gptq *g, const float *x)
             copy_patch(g, x, at / n_positions, at % n_positions);
             continue;
         }
-        memcpy(g->patches + (int64_t)g->n_patches++ * g->e.n_k, x + at * g->e.n_k, (size_t)g->e.n_k * sizeof(*x));
+        memcpy(
+            g->patches + (int64_t)g->n_patches++ * g->e.n_k, x + at * g->e.n_k,
+            (size_t)g->e.n_k * sizeof(*x));
     }
 }
 
@@ -235,7 +238,8 @@ static void round_row(const struct block *b, const float *w, double scale, int8_
 }
 
 static void round_block(
-    const struct tf2__gptq *g, int64_t group, int64_t first, struct block *b, struct tf2__int_weights *weights)
+    const struct tf2__gptq *g, int64_t group, int64_t first, struct block *b,
+    struct tf2__int_weights *weights)
 {
     const int64_t per_group = g->e.n_out / g->e.n_groups;
     make_h(g, group, first, b, b->row);

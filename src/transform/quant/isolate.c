@@ -33,7 +33,8 @@ add_input(struct tf2_graph *to, const struct tf2__tensor *tensor, tf2_tensor_id 
     if (*id != TF2_NO_TENSOR)
         return TF2_OK;
     if (tensor->data)
-        return tf2__graph_adopt_constant(to, tensor->name, tensor->dtype, &tensor->shape, tensor->data, id, error);
+        return tf2__graph_adopt_constant(
+            to, tensor->name, tensor->dtype, &tensor->shape, tensor->data, id, error);
     return tf2_graph_add_input(to, tensor->name, TF2_DTYPE_F32, &tensor->shape, id, error);
 }
 
@@ -41,7 +42,8 @@ static enum tf2_status fill(
     const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__int_weights *weights,
     struct tf2_graph *to, struct tf2_error *error)
 {
-    tf2_tensor_id in[TF2_MAX_NODE_INPUTS], out;
+    tf2_tensor_id in[TF2_MAX_NODE_INPUTS], out, unused;
+    char name[TF2__REWRITE_NAME_BYTES];
     uint32_t n_in = node->n_in;
     for (uint32_t k = 0; k < node->n_in; k++) {
         in[k] = TF2_NO_TENSOR;
@@ -53,6 +55,11 @@ static enum tf2_status fill(
         TF2__TRY(add_weights(to, &graph->tensors[node->in[1]].shape, weights, in, error));
     }
     TF2__TRY(tf2_graph_add_node(to, node->op->id, node->name, node->attr, in, n_in, &out, error));
+    if (to->n_inputs == 0) { /* it reads constants only; a network has to have an input */
+        tf2__rewrite_name(to, "no", "input", name);
+        TF2__TRY(tf2_graph_add_input(
+            to, name, TF2_DTYPE_F32, &(struct tf2_shape){.n_dims = 1, .dim = {1}}, &unused, error));
+    }
     return tf2_graph_add_output(to, out, NULL, error);
 }
 

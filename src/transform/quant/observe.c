@@ -80,7 +80,8 @@ static size_t find_extremes(const float *values, size_t n, float *min, float *ma
 static void count_part(struct tf2__observer *o, const float *values, size_t n, float min, float max)
 {
     const double low = o->low, inverse = o->width > 0 ? 1 / o->width : 0;
-    struct tf2__observer part = {.min = min, .max = max, .n = n, .low = low, .width = o->width, .bins = o->part};
+    struct tf2__observer part = {
+        .min = min, .max = max, .n = n, .low = low, .width = o->width, .bins = o->part};
     memset(o->part, 0, TF2__OBSERVE_BINS * sizeof(*o->part));
     for (size_t i = 0; i < n; i++) {
         if (values[i] == 0) {
@@ -142,7 +143,8 @@ enum tf2_status tf2__channel_stats_init(
     stats->part_max = tf2__arena_alloc(arena, n, sizeof(*stats->part_max));
     stats->sum = tf2__arena_alloc(arena, n, sizeof(*stats->sum));
     stats->sum_squares = tf2__arena_alloc(arena, n, sizeof(*stats->sum_squares));
-    if (!stats->max_abs || !stats->sum_max || !stats->squares_max || !stats->part_max || !stats->sum || !stats->sum_squares)
+    if (!stats->max_abs || !stats->sum_max || !stats->squares_max || !stats->part_max || !stats->sum ||
+        !stats->sum_squares)
         return tf2__fail_memory(error, n * sizeof(double), "statistics of channels");
     return TF2_OK;
 }

@@ -16,13 +16,13 @@
  * Zeros are counted apart: they are represented exactly whatever the range is. Zero-initialize.
  */
 struct tf2__observer {
-    double min, max;     /* of the values seen */
-    uint64_t n, n_zero;  /* values seen, zeros among them */
-    uint64_t n_parts;        /* calls of tf2__observer_add: one per sample */
+    double min, max;           /* of the values seen */
+    uint64_t n, n_zero;        /* values seen, zeros among them */
+    uint64_t n_parts;          /* calls of tf2__observer_add: one per sample */
     double sum[2], squares[2]; /* of the ends of the range of least squared error of each sample alone */
-    double low, width;   /* bin i: low + i * width .. low + (i + 1) * width; width 0: no bins yet */
-    uint64_t *bins;      /* [TF2__OBSERVE_BINS], in the caller's arena */
-    uint64_t *part;      /* [TF2__OBSERVE_BINS]: work space, one sample's */
+    double low, width;         /* bin i: low + i * width .. low + (i + 1) * width; width 0: no bins yet */
+    uint64_t *bins;            /* [TF2__OBSERVE_BINS], in the caller's arena */
+    uint64_t *part;            /* [TF2__OBSERVE_BINS]: work space, one sample's */
 };
 
 enum tf2_status
@@ -39,7 +39,7 @@ struct tf2__channel_stats {
     uint64_t n_parts; /* calls of tf2__channel_stats_add */
     float *max_abs;
     double *sum_max, *squares_max; /* of the samples' largest magnitudes */
-    float *part_max; /* work space */
+    float *part_max;               /* work space */
     double *sum;
     double *sum_squares;
 };

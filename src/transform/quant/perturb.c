@@ -12,8 +12,8 @@ struct builder {
     tf2_tensor_id *map;
 };
 
-static enum tf2_status add_inputs(
-    const struct builder *b, const struct tf2__node *node, tf2_tensor_id *in, struct tf2_error *error)
+static enum tf2_status
+add_inputs(const struct builder *b, const struct tf2__node *node, tf2_tensor_id *in, struct tf2_error *error)
 {
     for (uint32_t k = 0; k < node->n_in; k++) {
         in[k] = TF2_NO_TENSOR;
@@ -42,8 +42,8 @@ static enum tf2_status add_node(const struct builder *b, uint32_t index, bool ch
     if (!chosen)
         return TF2_OK;
     tf2__rewrite_name(b->from, node->name, "error", name);
-    TF2__TRY(tf2_graph_add_input(
-        b->to, name, TF2_DTYPE_F32, &b->from->tensors[node->out].shape, &noise, error));
+    TF2__TRY(
+        tf2_graph_add_input(b->to, name, TF2_DTYPE_F32, &b->from->tensors[node->out].shape, &noise, error));
     tf2__rewrite_name(b->from, node->name, "disturbed", name);
     return tf2_graph_add_node(
         b->to, TF2_OP_ELTWISE, name, &sum, (const tf2_tensor_id[]){out, noise}, 2, &b->map[node->out], error);

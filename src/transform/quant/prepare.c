@@ -50,14 +50,16 @@ static enum tf2_status copy_node(struct copier *c, uint32_t index, struct tf2_er
         tf2__rewrite_name(c->from, node->name, "linear", linear);
     c->origin[c->to->n_nodes] = node->name;
     TF2__TRY(tf2_graph_add_node(
-        c->to, node->op->id, split ? linear : node->name, node->attr, in, node->n_in, &c->map[node->out], error));
+        c->to, node->op->id, split ? linear : node->name, node->attr, in, node->n_in, &c->map[node->out],
+        error));
     if (!split) {
         c->to->nodes[c->to->n_nodes - 1].activation = node->activation;
         return TF2_OK;
     }
     c->origin[c->to->n_nodes] = node->name;
     return tf2_graph_add_node(
-        c->to, TF2_OP_ACTIVATION, node->name, &node->activation, &c->map[node->out], 1, &c->map[node->out], error);
+        c->to, TF2_OP_ACTIVATION, node->name, &node->activation, &c->map[node->out], 1, &c->map[node->out],
+        error);
 }
 
 static enum tf2_status copy_all(struct copier *c, struct tf2_error *error)
@@ -79,8 +81,8 @@ static enum tf2_status copy_all(struct copier *c, struct tf2_error *error)
     return tf2__graph_verify(c->to, error);
 }
 
-enum tf2_status tf2__quant_prepare(
-    const struct tf2_graph *from, struct tf2__prepared *prepared, struct tf2_error *error)
+enum tf2_status
+tf2__quant_prepare(const struct tf2_graph *from, struct tf2__prepared *prepared, struct tf2_error *error)
 {
     struct copier c = {.from = from};
     for (uint32_t i = 0; i < from->n_nodes; i++) {
@@ -92,8 +94,9 @@ enum tf2_status tf2__quant_prepare(
     TF2__TRY(tf2_graph_create(&from->arena.env, &c.to, error));
     c.map = tf2__calloc(&from->arena.env, from->n_tensors, sizeof(*c.map));
     c.origin = tf2__arena_alloc(&c.to->arena, 2 * (size_t)from->n_nodes, sizeof(*c.origin));
-    enum tf2_status status = c.map && c.origin ? copy_all(&c, error)
-                                               : tf2__fail_memory(error, from->n_tensors * sizeof(*c.map), "a copy");
+    enum tf2_status status = c.map && c.origin
+                                 ? copy_all(&c, error)
+                                 : tf2__fail_memory(error, from->n_tensors * sizeof(*c.map), "a copy");
     tf2__free(&from->arena.env, c.map);
     if (status != TF2_OK) {
         tf2_graph_destroy(&c.to);

@@ -67,7 +67,8 @@ static double expect(double sum, double squares, double n, double n_future)
 {
     const double euler = 0.57721566490153286, deviation_factor = 0.77969680123368; /* sqrt(6) / pi */
     double mean = sum / n;
-    double variance = n > 1 ? (squares - sum * mean) / (n - 1) : 0.01 * mean * mean; /* one sample tells nothing */
+    double variance =
+        n > 1 ? (squares - sum * mean) / (n - 1) : 0.01 * mean * mean; /* one sample tells nothing */
     return mean + deviation_factor * sqrt(fmax(variance, 0)) * (log(n_future) - euler);
 }
 
@@ -86,14 +87,16 @@ double tf2__channel_expect(const struct tf2__channel_stats *stats, int64_t c, do
     if (stats->n_parts == 0)
         return stats->max_abs[c];
     return fmax(
-        stats->max_abs[c], expect(stats->sum_max[c], stats->squares_max[c], (double)stats->n_parts, n_future));
+        stats->max_abs[c],
+        expect(stats->sum_max[c], stats->squares_max[c], (double)stats->n_parts, n_future));
 }
 
 /* `outside` per cent lie beyond the ends, half of it at each end that has values. */
 static struct tf2__range choose_percentile(const struct tf2__observer *o, double outside)
 {
     struct tf2__range range = seen(o);
-    const double share = outside / 100 * (double)(o->n - o->n_zero) / (range.low < 0 && range.high > 0 ? 2 : 1);
+    const double share =
+        outside / 100 * (double)(o->n - o->n_zero) / (range.low < 0 && range.high > 0 ? 2 : 1);
     double n = 0;
     for (size_t i = TF2__OBSERVE_BINS; range.high > 0 && i-- > 0;) {
         n += (double)o->bins[i];
@@ -115,8 +118,8 @@ static struct tf2__range choose_percentile(const struct tf2__observer *o, double
 
 /* The best factor in first .. last for one end, the other end fixed; searched in even steps. */
 static double search_end(
-    const struct tf2__observer *o, const struct tf2__range *range, bool high, double first, double last, int n,
-    double *best_error)
+    const struct tf2__observer *o, const struct tf2__range *range, bool high, double first, double last,
+    int n, double *best_error)
 {
     double best = 1;
     for (int i = 0; i <= n; i++) {
@@ -214,8 +217,7 @@ static struct tf2__range choose_kl(const struct tf2__observer *o)
     return best;
 }
 
-struct tf2__range
-tf2__range_choose(const struct tf2__observer *o, enum tf2_range method, double percentile)
+struct tf2__range tf2__range_choose(const struct tf2__observer *o, enum tf2_range method, double percentile)
 {
     if (o->width == 0)
         return seen(o); /* nothing, or zeros only */

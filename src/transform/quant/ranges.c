@@ -130,7 +130,8 @@ enum tf2_status tf2__scheme_pixels(
     struct tf2__scheme *s, tf2_tensor_id input, const float *mean, float pixel_scale, struct tf2_error *error)
 {
     const struct tf2_shape *shape = &s->graph->tensors[input].shape;
-    bool suits = s->as_u8[input] && shape->n_dims >= 2 && shape->dim[1] <= 4 && only_convolutions_read(s, input);
+    bool suits =
+        s->as_u8[input] && shape->n_dims >= 2 && shape->dim[1] <= 4 && only_convolutions_read(s, input);
     for (int64_t c = 0; suits && c < shape->dim[1]; c++)
         suits = mean[c] > -0.5f && mean[c] < 255.5f;
     if (!suits || !(pixel_scale >= 1e-6f && pixel_scale <= 1e6f))
@@ -151,7 +152,9 @@ enum tf2_status tf2__scheme_pixels(
         high = fmax(high, (255 - (double)mean[c]) * pixel_scale);
     }
     s->quant[input] = (struct tf2__quant){
-        .scale = pixel_scale, .zero_point = same ? zero_point[0] : 0, .channel_zero_point = same ? NULL : zero_point};
+        .scale = pixel_scale,
+        .zero_point = same ? zero_point[0] : 0,
+        .channel_zero_point = same ? NULL : zero_point};
     s->range[input] = (struct tf2__range){low, high};
     s->offset[input] = exact ? NULL : offset;
     return TF2_OK;

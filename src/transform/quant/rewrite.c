@@ -53,8 +53,9 @@ keep_quant(const struct writer *w, tf2_tensor_id id, struct tf2__quant *quant, s
 
 /* A constant called "base.suffix" of data that is copied. */
 static enum tf2_status add_constant(
-    const struct writer *w, const char *base, const char *suffix, enum tf2_dtype dtype, struct tf2_shape shape,
-    const struct tf2__quant *quant, const void *data, tf2_tensor_id *id, struct tf2_error *error)
+    const struct writer *w, const char *base, const char *suffix, enum tf2_dtype dtype,
+    struct tf2_shape shape, const struct tf2__quant *quant, const void *data, tf2_tensor_id *id,
+    struct tf2_error *error)
 {
     char name[TF2__REWRITE_NAME_BYTES];
     size_t n_bytes = (size_t)tf2_shape_count(&shape) * tf2_dtype_size_bytes(dtype);
@@ -75,13 +76,14 @@ static enum tf2_status want_u8(struct writer *w, tf2_tensor_id id, struct tf2_er
         return TF2_OK;
     if (w->s->offset[id]) {
         const struct tf2_shape shape = {.n_dims = 1, .dim = {w->from->tensors[id].shape.dim[1]}};
-        TF2__TRY(add_constant(w, base, "offset", TF2_DTYPE_F32, shape, NULL, w->s->offset[id], &in[1], error));
+        TF2__TRY(
+            add_constant(w, base, "offset", TF2_DTYPE_F32, shape, NULL, w->s->offset[id], &in[1], error));
     }
     TF2__TRY(keep_quant(w, id, &quant, error));
     tf2__rewrite_name(w->to, base, "u8", name);
     return tf2__graph_add_int8(
-        w->to, TF2_OP_QUANTIZE, name, NULL, in, in[1] == TF2_NO_TENSOR ? 1 : 2, NULL, TF2_DTYPE_U8, &quant, &w->u8[id],
-        error);
+        w->to, TF2_OP_QUANTIZE, name, NULL, in, in[1] == TF2_NO_TENSOR ? 1 : 2, NULL, TF2_DTYPE_U8, &quant,
+        &w->u8[id], error);
 }
 
 static enum tf2_status want_f32(struct writer *w, tf2_tensor_id id, struct tf2_error *error)
@@ -113,8 +115,8 @@ static enum tf2_status write_float(struct writer *w, const struct tf2__node *nod
 }
 
 /* Weights and bias of node number `index` as constants. The bias is in steps of the sums. */
-static enum tf2_status
-write_weights(struct writer *w, uint32_t index, tf2_tensor_id *weights, tf2_tensor_id *bias, struct tf2_error *error)
+static enum tf2_status write_weights(
+    struct writer *w, uint32_t index, tf2_tensor_id *weights, tf2_tensor_id *bias, struct tf2_error *error)
 {
     const struct tf2__node *node = &w->from->nodes[index];
     const struct tf2__int_weights *source = &w->s->weights[index];
@@ -126,7 +128,8 @@ write_weights(struct writer *w, uint32_t index, tf2_tensor_id *weights, tf2_tens
     if (!steps || !quant.channel_scale)
         return tf2__fail_memory(error, n_out * sizeof(*steps), "a bias");
     for (size_t o = 0; o < n_out; o++)
-        steps[o] = (int32_t)rint(tf2__clamp(source->bias[o] / (x_scale * source->scale[o]), -MAX_BIAS, MAX_BIAS));
+        steps[o] =
+            (int32_t)rint(tf2__clamp(source->bias[o] / (x_scale * source->scale[o]), -MAX_BIAS, MAX_BIAS));
     TF2__TRY(add_constant(w, node->name, "weights", TF2_DTYPE_S8, *shape, &quant, source->q, weights, error));
     const struct tf2_shape bias_shape = {.n_dims = 1, .dim = {shape->dim[0]}};
     return add_constant(w, node->name, "bias", TF2_DTYPE_S32, bias_shape, NULL, steps, bias, error);
@@ -171,14 +174,16 @@ static enum tf2_status write_lrn(struct writer *w, const struct tf2__node *node,
         return tf2__fail_memory(error, TF2__LRN_MAX_TABLE * sizeof(*table), "a table");
     for (;; n *= 2) {
         if (!tf2__lrn_table(node->attr, x, y, n, table))
-            return tf2__fail(error, TF2_ERR_VALUE, "%s: a factor of the normalization is not finite", node->name);
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "%s: a factor of the normalization is not finite", node->name);
         if (n == TF2__LRN_MAX_TABLE || is_fine(table, n))
             break;
     }
     const struct tf2_shape shape = {.n_dims = 1, .dim = {n}};
     TF2__TRY(add_constant(w, node->name, "table", TF2_DTYPE_F32, shape, NULL, table, &in[1], error));
     return tf2__graph_add_int8(
-        w->to, TF2_OP_LRN, node->name, node->attr, in, 2, &node->activation, TF2_DTYPE_U8, y, &w->u8[node->out], error);
+        w->to, TF2_OP_LRN, node->name, node->attr, in, 2, &node->activation, TF2_DTYPE_U8, y,
+        &w->u8[node->out], error);
 }
 
 static enum tf2_status
@@ -219,8 +224,9 @@ static enum tf2_status write_int(struct writer *w, uint32_t index, struct tf2_er
         n_in = 2;
     }
     return tf2__graph_add_int8(
-        w->to, node->op->id, node->name, node->attr, in, n_in, &node->activation, u8 ? TF2_DTYPE_U8 : TF2_DTYPE_F32,
-        u8 ? &w->s->quant[node->out] : NULL, u8 ? &w->u8[node->out] : &w->f32[node->out], error);
+        w->to, node->op->id, node->name, node->attr, in, n_in, &node->activation,
+        u8 ? TF2_DTYPE_U8 : TF2_DTYPE_F32, u8 ? &w->s->quant[node->out] : NULL,
+        u8 ? &w->u8[node->out] : &w->f32[node->out], error);
 }
 
 static enum tf2_status write_all(struct writer *w, struct tf2_error *error)

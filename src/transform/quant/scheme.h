@@ -2,7 +2,8 @@
 /*
  * scheme.h: what has been decided on quantizing a graph, and the steps that decide and carry it out.
  *
- *     model's graph ─ prepare ─▶ prepared graph ─ equalize ─▶ ... ─ assign ─▶ scheme ─ ranges, weights ─▶ rewrite ─▶ int8 graph
+ *     model's graph ─ prepare ─▶ prepared graph ─ equalize ─▶ the same function, other weights
+ *     ─ assign ─▶ scheme ─ ranges, weights ─▶ rewrite ─▶ int8 graph
  *
  * Nothing here runs a network: src/api/quantize*.c does, and brings the statistics.
  */
@@ -20,8 +21,8 @@ struct tf2__prepared {
     const char **origin; /* per node: the name of the node that it was in the original */
 };
 
-enum tf2_status tf2__quant_prepare(
-    const struct tf2_graph *from, struct tf2__prepared *prepared, struct tf2_error *error);
+enum tf2_status
+tf2__quant_prepare(const struct tf2_graph *from, struct tf2__prepared *prepared, struct tf2_error *error);
 
 /* Weights of a convolution or GEMM as integers. */
 struct tf2__int_weights {
@@ -44,26 +45,27 @@ struct tf2__weights_extents {
  */
 struct tf2__scheme {
     struct tf2__arena *arena;
-    const struct tf2_graph *graph;  /* prepared */
-    bool *on_int;                   /* per node: computes on integers */
-    bool *as_u8, *as_f32;           /* per tensor: the forms that exist */
-    tf2_tensor_id *group;           /* per tensor: tensors with the same value here share one quantization */
-    struct tf2__range *range;       /* per tensor, where as_u8 */
-    struct tf2__quant *quant;       /* per tensor, where as_u8 */
-    const float **offset;           /* per tensor: NULL, or per channel what the u8 form lacks: real = u8 form + offset */
+    const struct tf2_graph *graph; /* prepared */
+    bool *on_int;                  /* per node: computes on integers */
+    bool *as_u8, *as_f32;          /* per tensor: the forms that exist */
+    tf2_tensor_id *group;          /* per tensor: tensors with the same value here share one quantization */
+    struct tf2__range *range;      /* per tensor, where as_u8 */
+    struct tf2__quant *quant;      /* per tensor, where as_u8 */
+    const float *
+        *offset; /* per tensor: NULL, or per channel what the u8 form lacks: real = u8 form + offset */
     struct tf2__int_weights *weights; /* per node, where on_int and it has weights */
 };
 
 /* All arrays in the arena; the graph must outlive the scheme. */
 enum tf2_status tf2__scheme_init(
-    struct tf2__scheme *scheme, const struct tf2_graph *graph, struct tf2__arena *arena, struct tf2_error *error);
+    struct tf2__scheme *scheme, const struct tf2_graph *graph, struct tf2__arena *arena,
+    struct tf2_error *error);
 
 /* Whether input k of the node is data: neither left out nor a constant. */
 bool tf2__scheme_is_data(const struct tf2_graph *graph, const struct tf2__node *node, uint32_t k);
 /* Whether the node has weights (CONV, GEMM). */
 bool tf2__scheme_has_weights(const struct tf2__node *node);
-struct tf2__weights_extents
-tf2__scheme_extents(const struct tf2_graph *graph, const struct tf2__node *node);
+struct tf2__weights_extents tf2__scheme_extents(const struct tf2_graph *graph, const struct tf2__node *node);
 /* The dimension of the node's output that its biases belong to. */
 uint32_t tf2__scheme_bias_dim(const struct tf2_graph *graph, const struct tf2__node *node);
 
@@ -120,11 +122,12 @@ void tf2__scheme_table(
 int64_t tf2__scheme_tables(const struct tf2_graph *graph, const struct tf2__node *node);
 
 /* Makes the int8 graph. The constants are copied. On success *result is the caller's. */
-enum tf2_status tf2__quant_rewrite(
-    const struct tf2__scheme *scheme, struct tf2_graph **result, struct tf2_error *error);
+enum tf2_status
+tf2__quant_rewrite(const struct tf2__scheme *scheme, struct tf2_graph **result, struct tf2_error *error);
 
 /*
- * A graph of one node without its activation; its inputs are the distinct data inputs in order. weights: NULL, or
+ * A graph of one node without its activation; its inputs are the distinct data inputs in order (without
+ * any: one number that is not used). weights: NULL, or
  * integers to take instead of the node's own weights and bias. Constants are not copied unless they are made here.
  */
 enum tf2_status tf2__quant_isolate(

@@ -46,7 +46,8 @@ static int64_t count_scale_tables(const struct tf2_graph *graph, const struct tf
 
 int64_t tf2__scheme_tables(const struct tf2_graph *graph, const struct tf2__node *node)
 {
-    const struct tf2_shape *x = node->n_in && node->in[0] != TF2_NO_TENSOR ? &graph->tensors[node->in[0]].shape : NULL;
+    const struct tf2_shape *x =
+        node->n_in && node->in[0] != TF2_NO_TENSOR ? &graph->tensors[node->in[0]].shape : NULL;
     switch (node->op->id) {
     case TF2_OP_ACTIVATION:
         return suits_table(((const struct tf2_activation *)node->attr)->kind);
@@ -69,8 +70,7 @@ static double factor(const struct tf2_graph *graph, const struct tf2__node *node
     return values[tf2_shape_count(&graph->tensors[node->in[k]].shape) == 1 ? 0 : channel];
 }
 
-static double
-value(const struct tf2_graph *graph, const struct tf2__node *node, int64_t c, double x)
+static double value(const struct tf2_graph *graph, const struct tf2__node *node, int64_t c, double x)
 {
     switch (node->op->id) {
     case TF2_OP_ACTIVATION:
@@ -85,7 +85,8 @@ value(const struct tf2_graph *graph, const struct tf2__node *node, int64_t c, do
     case TF2_OP_BATCH_NORM: {
         const struct tf2_batch_norm_attr *attr = node->attr;
         double deviation = sqrt(factor(graph, node, 4, c) + attr->epsilon);
-        x = (x - factor(graph, node, 3, c)) / deviation * factor(graph, node, 1, c) + factor(graph, node, 2, c);
+        x = (x - factor(graph, node, 3, c)) / deviation * factor(graph, node, 1, c) +
+            factor(graph, node, 2, c);
         break;
     }
     default:

@@ -11,11 +11,11 @@
 #include "transform/quant/round.h"
 #include "transform/quant/scheme.h"
 
-#define LEVELS        127
-#define N_CANDIDATES  21
-#define LAST_FACTOR   0.6
-#define MIN_SCALE     1e-18
-#define MAX_BIAS      1073741824.0 /* steps; the sum of products has as much again */
+#define LEVELS       127
+#define N_CANDIDATES 21
+#define LAST_FACTOR  0.6
+#define MIN_SCALE    1e-18
+#define MAX_BIAS     1073741824.0 /* steps; the sum of products has as much again */
 
 static double row_error(const float *w, const double *importance, int64_t n, double scale)
 {
@@ -47,14 +47,15 @@ static double search_scale(const float *w, const double *importance, int64_t n, 
 }
 
 void tf2__weights_round(
-    const float *weights, const struct tf2__weights_extents *e, const double *importance, const double *min_scale,
-    struct tf2__int_weights *result)
+    const float *weights, const struct tf2__weights_extents *e, const double *importance,
+    const double *min_scale, struct tf2__int_weights *result)
 {
     for (int64_t o = 0; o < e->n_out; o++) {
         const int64_t group = o / (e->n_out / e->n_groups);
         const float *w = weights + o * e->n_k;
         const double scale = search_scale(
-            w, importance ? importance + group * e->n_k : NULL, e->n_k, fmax(min_scale ? min_scale[o] : 0, MIN_SCALE));
+            w, importance ? importance + group * e->n_k : NULL, e->n_k,
+            fmax(min_scale ? min_scale[o] : 0, MIN_SCALE));
         result->scale[o] = (float)scale;
         for (int64_t k = 0; k < e->n_k; k++)
             result->q[o * e->n_k + k] = (int8_t)tf2__nearest(tf2__clamp(w[k] / scale, -LEVELS, LEVELS));
@@ -69,11 +70,13 @@ static int64_t input_channel(const struct tf2__weights_extents *e, int64_t group
 
 /* What the offset of the input's u8 form adds to every output. At borders it counts where padding is, too. */
 static void add_offset(
-    const struct tf2__weights_extents *e, const float *w, const float *offset, struct tf2__int_weights *result)
+    const struct tf2__weights_extents *e, const float *w, const float *offset,
+    struct tf2__int_weights *result)
 {
     for (int64_t o = 0; o < e->n_out; o++) {
         for (int64_t k = 0; k < e->n_k; k++)
-            result->bias[o] += (double)w[o * e->n_k + k] * offset[input_channel(e, o / (e->n_out / e->n_groups), k)];
+            result->bias[o] +=
+                (double)w[o * e->n_k + k] * offset[input_channel(e, o / (e->n_out / e->n_groups), k)];
     }
 }
 
@@ -90,7 +93,8 @@ static enum tf2_status find_importance(
         return TF2_OK;
     double *values = tf2__arena_alloc(s->arena, (size_t)(e->n_groups * e->n_k), sizeof(*values)), sum = 0;
     if (!values)
-        return tf2__fail_memory(error, (size_t)(e->n_groups * e->n_k) * sizeof(*values), "importance of weights");
+        return tf2__fail_memory(
+            error, (size_t)(e->n_groups * e->n_k) * sizeof(*values), "importance of weights");
     for (int64_t c = 0; c < in->n_channels; c++)
         sum += in->sum_squares[c] / (double)in->n;
     /* A floor, so that a channel that was silent during calibration does not lose its weights. */
@@ -103,8 +107,8 @@ static enum tf2_status find_importance(
     return TF2_OK;
 }
 
-static enum tf2_status
-alloc_weights(const struct tf2__scheme *s, const struct tf2__weights_extents *e, struct tf2__int_weights *w,
+static enum tf2_status alloc_weights(
+    const struct tf2__scheme *s, const struct tf2__weights_extents *e, struct tf2__int_weights *w,
     struct tf2_error *error)
 {
     if (w->q)
