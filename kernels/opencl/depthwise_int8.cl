@@ -5,8 +5,8 @@
  *
  * A product fits 16 bits (255 * -128), so products are made there and summed in 32.
  *
- * NDRange, tables: as in depthwise.cl. weights: n_taps rows of n_channels rounded up to 16; bias (zero point folded
- * in) and scale the same.
+ * NDRange, tables: as in depthwise.cl. weights: n_taps rows of n_channels rounded up to 16; bias (zero point folded in)
+ * and scale: one per channel, read by vectors.
  */
 #define P 4
 
@@ -34,21 +34,21 @@ __kernel void depthwise_int8(
             res[p] = pixels[2 * n_pixels + pixel];
         }
         for (int c = 0; c < n_channels; c += 16) {
-            int16 acc[P];
+            uint16 acc[P]; /* sums wrap around */
 #pragma unroll
             for (int p = 0; p < P; p++)
-                acc[p] = vload16(0, bias + c);
+                acc[p] = as_uint16(vload16(0, bias + c));
             for (int j = 0; j < n_taps; j++) {
                 const short16 w = convert_short16(vload16(0, weights + j * row + c));
                 const int tap = taps[j] + c;
 #pragma unroll
                 for (int p = 0; p < P; p++)
-                    acc[p] += convert_int16(convert_short16(vload16(0, x + from[p] + tap)) * w);
+                    acc[p] += as_uint16(convert_int16(convert_short16(vload16(0, x + from[p] + tap)) * w));
             }
             const float16 s = vload16(0, scale + c);
 #pragma unroll
             for (int p = 0; p < P; p++) {
-                float16 v = convert_float16(acc[p]) * s;
+                float16 v = convert_float16(as_int16(acc[p])) * s;
                 if (add_offset >= 0) {
                     const float16 a = real16(vload16(0, add + add_offset + res[p] + c), add_zero_point, add_factor);
                     v = v + a;

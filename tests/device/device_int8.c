@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * device_int8.c: a network on integers, whose results are the same bits on every device, today and later: they are
- * written down here.
+ * device_int8.c: a network on integers, whose results are the same bits on every device, today and later:
+ * they are written down here.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,16 +50,16 @@ constant(struct tf2_graph *g, const char *name, enum tf2_dtype dtype, struct tf2
     return id;
 }
 
-static tf2_tensor_id add(
-    struct tf2_graph *g, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in, size_t n,
-    bool relu, float scale, int32_t zero_point)
+static tf2_tensor_id
+add(struct tf2_graph *g, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in,
+    size_t n, bool relu, float scale, int32_t zero_point)
 {
     const struct tf2__quant quant = {.scale = scale, .zero_point = zero_point};
     const struct tf2_activation activation = {.kind = relu ? TF2_ACTIVATION_RELU : TF2_ACTIVATION_NONE};
     tf2_tensor_id id = TF2_NO_TENSOR;
     MUST(tf2__graph_add_int8(
-        g, op, name, attr, in, n, &activation, scale > 0 ? TF2_DTYPE_U8 : TF2_DTYPE_F32, scale > 0 ? &quant : NULL,
-        &id, e));
+        g, op, name, attr, in, n, &activation, scale > 0 ? TF2_DTYPE_U8 : TF2_DTYPE_F32,
+        scale > 0 ? &quant : NULL, &id, e));
     return id;
 }
 
@@ -69,11 +69,13 @@ static tf2_tensor_id quantize(struct tf2_graph *g, tf2_tensor_id x)
     const struct tf2__quant quant = {.scale = 1.0f / 64, .channel_zero_point = zero_points};
     tf2_tensor_id id = TF2_NO_TENSOR;
     tf2_tensor_id offset = constant(g, "offset", TF2_DTYPE_F32, SHAPE(3), 1);
-    MUST(tf2__graph_add_int8(g, TF2_OP_QUANTIZE, "q", NULL, IN(x, offset), NULL, TF2_DTYPE_U8, &quant, &id, e));
+    MUST(tf2__graph_add_int8(
+        g, TF2_OP_QUANTIZE, "q", NULL, IN(x, offset), NULL, TF2_DTYPE_U8, &quant, &id, e));
     return id;
 }
 
-/* Padding of other numbers in each channel, a residual, depthwise, a requantizing concat, all pools, float32 last. */
+/* Padding of other numbers in each channel, a residual, depthwise, a requantizing concat, all pools, float32
+ * last. */
 static tf2_tensor_id build(struct tf2_graph *g, tf2_tensor_id x)
 {
     const struct tf2_conv_attr same = {.window = {.pad_begin = {1, 1}, .pad_end = {1, 1}}};

@@ -39,6 +39,8 @@ struct variant {
     bool int8;
     bool off_grid;     /* the scale is not that of the pixels */
     bool read_as_float; /* the input is an output, too */
+    bool relu;          /* fused into the quantization */
+    bool twice;         /* quantized a second time, around another zero point; both are summed */
 };
 
 #define TRY(call) assert_int_equal(call, TF2_OK)
@@ -62,11 +64,22 @@ static tf2_tensor_id add_int8(struct tf2_graph *graph, const struct variant *v, 
     for (int d = 0; d < 2; d++)
         attr.window.pad_begin[d] = attr.window.pad_end[d] = v->pad;
     TRY(tf2__graph_adopt_constant(graph, "offset", TF2_DTYPE_F32, &of_channel, offsets, &quantized[1], NULL));
+    const struct tf2_activation relu = {.kind = TF2_ACTIVATION_RELU};
     TRY(tf2__graph_add_int8(
-        graph, TF2_OP_QUANTIZE, "q", NULL, quantized, 2, NULL, TF2_DTYPE_U8, &in, &sum[0], NULL));
+        graph, TF2_OP_QUANTIZE, "q", NULL, quantized, 2, v->relu ? &relu : NULL, TF2_DTYPE_U8, &in, &sum[0], NULL));
     TRY(tf2__graph_adopt_quantized(graph, "w", TF2_DTYPE_S8, &of_weights, &w, weights, &sum[1], NULL));
     TRY(tf2__graph_adopt_quantized(graph, "b", TF2_DTYPE_S32, &of_output, NULL, bias, &sum[2], NULL));
     TRY(tf2__graph_add_int8(graph, TF2_OP_CONV, "conv", &attr, sum, 3, NULL, TF2_DTYPE_U8, &out, &y, NULL));
+    if (v->twice) {
+        const struct tf2__quant other = {.scale = in.scale};
+        static const float shifted[3] = {-52.05f, -58.4f, -61.525f};
+        tf2_tensor_id both[2] = {y};
+        TRY(tf2__graph_adopt_constant(graph, "offset2", TF2_DTYPE_F32, &of_channel, shifted, &quantized[1], NULL));
+        TRY(tf2__graph_add_int8(
+            graph, TF2_OP_QUANTIZE, "q2", NULL, quantized, 2, NULL, TF2_DTYPE_U8, &other, &sum[0], NULL));
+        TRY(tf2__graph_add_int8(graph, TF2_OP_CONV, "conv2", &attr, sum, 3, NULL, TF2_DTYPE_U8, &out, &both[1], NULL));
+        TRY(tf2__graph_add_int8(graph, TF2_OP_ELTWISE, "sum", NULL, both, 2, NULL, TF2_DTYPE_U8, &out, &y, NULL));
+    }
     TRY(tf2__graph_add_int8(graph, TF2_OP_DEQUANTIZE, "y", NULL, &y, 1, NULL, TF2_DTYPE_F32, NULL, &y, NULL));
     return y;
 }
@@ -155,14 +168,16 @@ static void check(const struct variant *v)
 static void same_as_float(void **unused)
 {
     (void)unused;
-    for (int bits = 0; bits < 96; bits++) {
+    for (int bits = 0; bits < 384; bits++) {
         const struct variant v = {
             .channels = bits % 3 == 0 ? 1 : 3,
             .pad = bits / 3 % 2,
             .order = bits / 6 % 2 ? TF2_CHANNELS_BGR : TF2_CHANNELS_RGB,
             .int8 = bits / 12 % 2,
             .off_grid = bits / 24 % 2,
-            .read_as_float = bits / 48 % 2};
+            .read_as_float = bits / 48 % 2,
+            .relu = bits / 96 % 2,
+            .twice = bits / 192 % 2};
         check(&v);
     }
 }

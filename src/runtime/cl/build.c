@@ -47,7 +47,7 @@ static struct tf2__cl_arg *add_arg(struct tf2__cl_build *build, enum tf2__cl_arg
 
 void tf2__cl_arg_int(struct tf2__cl_build *build, int64_t value)
 {
-    assert(value >= INT32_MIN && value <= INT32_MAX);
+    build->out_of_range |= value < INT32_MIN || value > INT32_MAX;
     add_arg(build, TF2__CL_ARG_INT)->value.i = (cl_int)value;
 }
 
@@ -158,6 +158,8 @@ static enum tf2_status make_all(struct tf2__cl_build *build)
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         exe->first_launch[i] = exe->n_launches;
         enum tf2_status status = make_step(build, &plan->steps[i]);
+        if (status == TF2_OK && build->out_of_range)
+            status = tf2__fail(build->error, TF2_ERR_UNSUPPORTED, "an offset or a count of 2^31 or more");
         if (status != TF2_OK)
             return tf2__fail_prefix(build->error, status, "%s", plan->steps[i].name);
     }

@@ -97,7 +97,7 @@ struct tf2__cl_tile {
 /* The variants that exist for a vector width, in the order of compilation. */
 const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n);
 /* The same of conv_int8.cl. */
-const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, int vector_width, size_t *n);
+const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n);
 /* The one with the least padded work, of the given ones. */
 struct tf2__cl_tile tf2__cl_tile_best(
     const struct tf2__cl_tile *tiles, size_t n, int vector_width, int64_t n_pixels, int64_t out_per_group);
@@ -166,6 +166,7 @@ struct tf2__cl_build {
     cl_command_queue queue;
     struct tf2_error *error;
     struct tf2__cl_launch *launch; /* the one being made */
+    bool out_of_range;             /* an argument did not fit 32 bits */
 };
 
 /* Adds a launch and makes it the current one. */

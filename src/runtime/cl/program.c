@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program.c: one OpenCL program per family of kernels, built when a plan first needs it: from the cache, else
- * from source. conv.cl and winograd.cl are repeated
- * once per variant inside their programs.
+ * program.c: one OpenCL program per family of kernels, built when a plan first needs it: from the cache, else from
+ * source. conv.cl, conv_int8.cl and winograd.cl are repeated once per variant inside their programs.
  */
 #include "runtime/cl/internal.h"
 
@@ -25,15 +24,18 @@ static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.90f}, 
 static const struct tf2__cl_tile tiles_avx2[] = {{3, 4, 0.90f}, {4, 2, 0.80f}, {1, 4, 0.40f}};
 static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
-const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, int vector_width, size_t *n)
+const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
 {
-    (void)vector_width;
     if (dot >= TF2__CL_DOT_VNNI) {
         *n = TF2__COUNT(tiles_vnni);
         return tiles_vnni;
     }
-    *n = TF2__COUNT(tiles_avx2);
-    return dot == TF2__CL_DOT_AVX2 ? tiles_avx2 : tiles_plain;
+    if (dot == TF2__CL_DOT_AVX2) {
+        *n = TF2__COUNT(tiles_avx2);
+        return tiles_avx2;
+    }
+    *n = TF2__COUNT(tiles_plain);
+    return tiles_plain;
 }
 
 int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width)
@@ -110,7 +112,7 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
     size_t n_tiles;
     const struct tf2__cl_tile *tiles = family == TF2__CL_CONV
                                            ? tf2__cl_tiles(device->vector_width, &n_tiles)
-                                           : tf2__cl_tiles_int8(device->dot, device->vector_width, &n_tiles);
+                                           : tf2__cl_tiles_int8(device->dot, &n_tiles);
     for (size_t i = 0; i < n_tiles; i++) {
         snprintf(
             s->defines[i], sizeof(s->defines[i]), "#define P %d\n#define R %d\n", tiles[i].pixels,
@@ -199,22 +201,29 @@ static enum tf2_status build_program(
     return TF2_OK;
 }
 
-enum tf2_status tf2__cl_dot_get(struct tf2__cl_device *device, enum tf2__cl_dot *dot, struct tf2_error *error)
+/* Lowers dot until its convolutions build. Under the lock. */
+static enum tf2_status make_dot_sure(struct tf2__cl_device *device, struct tf2_error *error)
 {
     enum tf2_status status = TF2_OK;
-    pthread_mutex_lock(&device->lock);
     while (!device->dot_is_sure) {
         enum tf2__cl_family family = device->dot == TF2__CL_DOT_AMX ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8;
         status = device->programs[family] ? TF2_OK
                                           : build_program(device, family, &device->programs[family], error);
         device->dot_is_sure = status == TF2_OK;
-        if (status == TF2_OK || device->dot == TF2__CL_DOT_GENERIC)
+        if (status != TF2_ERR_BUILD || device->dot == TF2__CL_DOT_GENERIC)
             break;
         tf2__log(
             &device->base.env, TF2_LOG_WARNING, "%s: integer kernels %d do not build, taking simpler ones",
             device->base.info.id, (int)device->dot);
         device->dot--;
     }
+    return status;
+}
+
+enum tf2_status tf2__cl_dot_get(struct tf2__cl_device *device, enum tf2__cl_dot *dot, struct tf2_error *error)
+{
+    pthread_mutex_lock(&device->lock);
+    enum tf2_status status = make_dot_sure(device, error);
     *dot = device->dot;
     pthread_mutex_unlock(&device->lock);
     return status;
@@ -225,7 +234,9 @@ enum tf2_status tf2__cl_program_get(
 {
     enum tf2_status status = TF2_OK;
     pthread_mutex_lock(&device->lock);
-    if (!device->programs[family])
+    if (is_int8(family))
+        status = make_dot_sure(device, error);
+    if (status == TF2_OK && !device->programs[family])
         status = build_program(device, family, &device->programs[family], error);
     *program = device->programs[family];
     pthread_mutex_unlock(&device->lock);

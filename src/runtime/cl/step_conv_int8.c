@@ -146,7 +146,7 @@ static enum tf2_status choose_dot(
     struct tf2_error *error)
 {
     size_t n_tiles;
-    const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, vector_width, &n_tiles);
+    const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, &n_tiles);
     choice->tile = tf2__cl_tile_best(
         tiles, n_tiles, tf2__cl_dot_lanes(dot, vector_width), job->n_pixels, job->out_per_group);
     snprintf(
@@ -422,7 +422,7 @@ static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step 
            job.conv.y.stride_c == 1 && fits(plan, step);
 }
 
-/* Rows of weights, bias and scale of all channels, padded to vectors of 16. */
+/* Rows of weights, padded to vectors of 16; bias and scale of all channels. */
 static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *job, uint32_t *buffers)
 {
     const int8_t *from = build->plan->tensors[job->step->in[1]].data;

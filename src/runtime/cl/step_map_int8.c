@@ -263,7 +263,7 @@ enum tf2_status tf2__cl_copy_int8(
     const struct tf2__quant *from = &build->plan->tensors[step->in[0]].quant;
     const struct tf2__quant *to = &build->plan->tensors[step->out].quant;
     bool computes = step->kind == TF2__STEP_NODE && step->node->activation.kind != TF2_ACTIVATION_NONE;
-    bool same = tf2__quant_equal(from, to) && !computes;
+    bool same = tf2__plan_copies_pixels(step) || (tf2__quant_equal(from, to) && !computes);
     struct map m = step_map(build->plan, step, same ? MAP_BYTES : MAP_SUM);
     m.shape = *shape;
     m.y = *y;

@@ -129,9 +129,9 @@ static void copy_element(
 }
 
 /* In logical order; the shapes may differ, the counts do not. */
-static void copy_view(const struct tf2__view *in, const struct tf2__view *out)
+static void copy_view(const struct tf2__view *in, const struct tf2__view *out, bool as_bytes)
 {
-    bool same = tf2__quant_equal(&in->quant, &out->quant);
+    bool same = as_bytes || tf2__quant_equal(&in->quant, &out->quant);
     struct tf2__walk from, to;
     tf2__walk_start(&from, &in->shape);
     tf2__walk_start(&to, &out->shape);
@@ -178,7 +178,7 @@ static void run_step(const struct tf2__run_state *state, const struct tf2__step 
         make_view(state, step->in[k], &in[k]);
     make_view(state, step->out, &out);
     if (step->kind == TF2__STEP_COPY) {
-        copy_view(&in[0], &out);
+        copy_view(&in[0], &out, tf2__plan_copies_pixels(step));
     } else if (step->kind == TF2__STEP_PIXELS) {
         pixels_to_float(&state->plan->preprocess, &in[0], &out);
     } else if (step->kind == TF2__STEP_NODE && tf2__node_is_int8(state->plan->graph, step->node)) {

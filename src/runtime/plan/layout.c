@@ -377,7 +377,7 @@ static bool view_copy(struct layout *l, const struct tf2__step *step)
     struct tf2__plan_tensor *out = &l->plan->tensors[step->out];
     int64_t stride[TF2_MAX_DIMS] = {0};
     if (in->data || in->planar != out->planar || in->reversed != out->reversed || in->dtype != out->dtype ||
-        !tf2__quant_equal(&in->quant, &out->quant))
+        !(tf2__plan_copies_pixels(step) || tf2__quant_equal(&in->quant, &out->quant)))
         return false;
     if (tf2_shape_equal(&in->shape, &out->shape))
         memcpy(stride, in->stride, sizeof(stride));

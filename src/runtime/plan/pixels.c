@@ -5,8 +5,8 @@
  *     memory [N, H, W, C]  what the caller writes
  *     view   [N, C, H, W]  of the same bytes, channels reversed for a network that wants BGR
  *
- * A QUANTIZE node whose grid is that of the pixels has nothing left to do: its result is the view, or a copy of it
- * with a halo. Any other reader gets float32, computed from the view by a PIXELS step.
+ * A QUANTIZE node whose grid is that of the pixels has nothing left to do: its result is the view, or a copy of its
+ * bytes with a halo, whatever the bytes stand for. Any other reader gets float32, computed from the view by a PIXELS step.
  */
 #include "runtime/plan/plan.h"
 
@@ -47,7 +47,8 @@ uint32_t tf2__plan_exact_pixels(const struct tf2__plan *plan, const struct tf2__
     const struct tf2_graph *graph = plan->graph;
     const struct tf2__tensor *out = &graph->tensors[node->out];
     const float *offset = node->n_in > 1 ? tf2__graph_constant_f32(graph, node->in[1]) : NULL;
-    for (uint32_t i = 0; plan->pixels && node->op->id == TF2_OP_QUANTIZE && i < graph->n_inputs; i++) {
+    bool plain = node->op->id == TF2_OP_QUANTIZE && node->activation.kind == TF2_ACTIVATION_NONE;
+    for (uint32_t i = 0; plan->pixels && plain && i < graph->n_inputs; i++) {
         if (graph->inputs[i] != node->in[0])
             continue;
         const struct tf2__plan_tensor *view = &plan->tensors[plan->pixel_view[i]];

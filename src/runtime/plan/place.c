@@ -174,8 +174,8 @@ check_reach(const struct tf2__plan *plan, const struct block *blocks, uint32_t n
 {
     for (uint32_t i = 0; i < n; i++) {
         bool is_tensor = blocks[i].tensor != TF2_NO_TENSOR;
-        size_t element_bytes =
-            is_tensor ? tf2_dtype_size_bytes(plan->tensors[blocks[i].tensor].dtype) : sizeof(float);
+        /* Scratch may be counted in bytes. */
+        size_t element_bytes = is_tensor ? tf2_dtype_size_bytes(plan->tensors[blocks[i].tensor].dtype) : 1;
         if ((blocks[i].offset + blocks[i].size) / (int64_t)element_bytes > INT32_MAX)
             return tf2__fail(
                 error, TF2_ERR_NO_MEMORY,

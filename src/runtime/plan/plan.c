@@ -175,7 +175,6 @@ plan_exact_pixels(struct tf2__plan *plan, const struct tf2__node *node, uint32_t
     if (!step)
         return tf2__fail_memory(error, sizeof(*step), "a step");
     step->node = node;
-    plan->tensors[pixels].quant = plan->tensors[node->out].quant;
     plan->tensors[node->out].reversed = plan->policy.channels_last && plan->tensors[pixels].reversed;
     return TF2_OK;
 }

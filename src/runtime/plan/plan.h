@@ -125,6 +125,11 @@ int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor);
 
 /* pixels.c: inputs that are pixels: the tensors for graph input i, and what the nodes that read it become. */
 enum tf2_status tf2__plan_pixels(struct tf2__plan *plan, uint32_t input, struct tf2_error *error);
+/* Whether a COPY step copies bytes as they are, without rescaling: pixels that are quantized values. */
+static inline bool tf2__plan_copies_pixels(const struct tf2__step *step)
+{
+    return step->kind == TF2__STEP_COPY && step->node && step->node->op->id == TF2_OP_QUANTIZE;
+}
 /* The pixels that a QUANTIZE node would make of a graph input, when they are the quantized values already; else
  * TF2_NO_TENSOR. */
 uint32_t tf2__plan_exact_pixels(const struct tf2__plan *plan, const struct tf2__node *node);
