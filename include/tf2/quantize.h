@@ -4,7 +4,8 @@
  *
  * The model is run on sample inputs (calibration), ranges are chosen, weights are rounded, and a new model is made
  * whose convolutions, inner products, pools and sums run on integers: activations u8 with one scale and zero point
- * per tensor, weights s8 with one scale per output channel, sums s32. What does not quantize well stays float32.
+ * per tensor, weights s8 with one scale per output channel, sums s32. What has no integer form stays float32, more
+ * only with max_drop_percent or float_nodes.
  * docs/quantization.md has the arithmetic; results are the same bits on every device.
  */
 #ifndef TF2_QUANTIZE_H
@@ -55,7 +56,7 @@ struct tf2_quantize_options {
      * are no classes: until the outputs' relative squared error is at most this many per cent). 0: 100, none.
      */
     float max_drop_percent;
-    const char *const *float_nodes; /* names of nodes that stay float32 in any case */
+    const char *const *float_nodes; /* nodes that stay float32: names of the model or of the report */
     size_t n_float_nodes;
 
     tf2_progress progress; /* NULL: none */
@@ -74,8 +75,9 @@ struct tf2_quantize_layer {
     float min, max;        /* the chosen range of its output */
     float scale;           /* of its output; 0: a float32 output */
     int32_t zero_point;
-    double sqnr_db;        /* signal to quantization noise of its output, all layers before it quantized too; 200: exact */
-    double own_sqnr_db;    /* the same with this layer alone quantized */
+    double sqnr_db;        /* signal to quantization noise of its output, all layers before it quantized too; 200: exact,
+                              -200: not finite */
+    double own_sqnr_db;    /* the same with this layer alone quantized; NaN: not measured */
     double share;          /* its part of the sum of all layers' own noise at the network's outputs, 0 .. 1; -1: not measured */
 };
 
@@ -84,8 +86,8 @@ struct tf2_quantize_report {
     const struct tf2_quantize_layer *layers;
     size_t n_samples;
     size_t n_int8, n_float, n_fell_back; /* nodes */
-    double sqnr_db;        /* of all outputs together, against the float32 model */
-    double cosine;         /* the smallest cosine similarity of an output over the samples */
+    double sqnr_db;        /* of all outputs together, against the float32 model; not finite: -200 */
+    double cosine;         /* the smallest cosine similarity of an output over the samples; not finite: -1 */
     double same_class_percent; /* samples whose best class is the same, first output; -1: that is no list of classes */
 };
 

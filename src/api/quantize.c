@@ -41,7 +41,7 @@ static enum tf2_status check_options(const struct tf2_quantize_options *o, struc
     return TF2_OK;
 }
 
-/* All names that are no node's are told at once. */
+/* Names of the model's nodes or of those that they were split into. All that are neither are told at once. */
 static enum tf2_status find_forced(struct tf2__quantizer *q, struct tf2_error *error)
 {
     const uint32_t n = q->prepared.graph->n_nodes;
@@ -53,7 +53,8 @@ static enum tf2_status find_forced(struct tf2__quantizer *q, struct tf2_error *e
         const char *name = q->options.float_nodes[k];
         bool found = false;
         for (uint32_t i = 0; name && i < n; i++) {
-            bool same = strcmp(q->prepared.origin[i], name) == 0;
+            bool same = strcmp(q->prepared.origin[i], name) == 0 ||
+                        strcmp(q->prepared.graph->nodes[i].name, name) == 0;
             q->forced_float[i] |= same;
             found |= same;
         }

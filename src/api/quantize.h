@@ -104,7 +104,7 @@ enum tf2_status tf2__disturbed_noise(struct tf2__disturbed *d, double *noise, st
 struct tf2__fidelity {
     double signal, noise;
 };
-/* Decibels; what is exact counts as 200. */
+/* Decibels, -200 to 200; what is exact counts as 200, what is not finite as -200. */
 double tf2__fidelity_db(const struct tf2__fidelity *f);
 void tf2__fidelity_add(struct tf2__fidelity *f, const float *wanted, const float *found, size_t n);
 
@@ -145,7 +145,8 @@ struct tf2__verdict {
     struct tf2__fidelity outputs;
     double cosine; /* the smallest of an output */
     size_t n_rows,
-        n_same; /* of the first output: rows, and those with the same best class; n_rows 0: no classes */
+        n_same; /* of the first output: rows, and those with the same best class (a row with a not-a-number has
+                   none); n_rows 0: no classes */
 };
 enum tf2_status tf2__quantizer_judge(
     const struct tf2__quantizer *q, const struct tf2_model *model, const char *stage,

@@ -19,14 +19,25 @@ static bool is_classes(const struct tf2_shape *shape)
     return shape->n_dims >= 2 && shape->dim[1] > 1 && tf2_shape_count(shape) == shape->dim[0] * shape->dim[1];
 }
 
+/* n when a number is not a number. */
 static size_t best_of(const float *row, size_t n)
 {
     size_t best = 0;
-    for (size_t i = 1; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(row[i]))
+            return n;
         best = row[i] > row[best] ? i : best;
+    }
     return best;
 }
 
+static bool same_best(const float *a, const float *b, size_t n)
+{
+    const size_t best = best_of(a, n);
+    return best < n && best == best_of(b, n);
+}
+
+/* -1 of what is not finite: as bad as can be. */
 static double cosine(const float *a, const float *b, size_t n)
 {
     double aa = 0, bb = 0, ab = 0;
@@ -35,6 +46,8 @@ static double cosine(const float *a, const float *b, size_t n)
         bb += (double)b[i] * b[i];
         ab += (double)a[i] * b[i];
     }
+    if (!isfinite(aa) || !isfinite(bb))
+        return -1;
     if (aa == 0 || bb == 0)
         return aa == bb;
     return ab / sqrt(aa * bb);
@@ -53,7 +66,7 @@ static void compare(const struct tf2_graph *graph, const struct pair *pair, stru
         const size_t n_classes = (size_t)shape->dim[1];
         for (size_t row = 0; row < n; row += n_classes) {
             verdict->n_rows++;
-            verdict->n_same += best_of(wanted + row, n_classes) == best_of(found + row, n_classes);
+            verdict->n_same += same_best(wanted + row, found + row, n_classes);
         }
     }
 }
@@ -117,5 +130,7 @@ double tf2__verdict_drop(const struct tf2__verdict *v)
 {
     if (v->n_rows)
         return 100.0 * (double)(v->n_rows - v->n_same) / (double)v->n_rows;
+    if (!isfinite(v->outputs.noise))
+        return 100;
     return v->outputs.noise > 0 ? 100 * v->outputs.noise / v->outputs.signal : 0;
 }

@@ -4,6 +4,8 @@
  */
 #include "api/quantize.h"
 
+#include <math.h>
+
 struct owned {
     struct tf2_quantize_report report; /* first: the handle points to it */
     struct tf2__arena arena;
@@ -33,7 +35,7 @@ static void fill_layer(const struct reporter *r, uint32_t index, struct tf2_quan
         .scale = u8 ? s->quant[node->out].scale : 0,
         .zero_point = u8 ? s->quant[node->out].zero_point : 0,
         .sqnr_db = tf2__fidelity_db(&r->last->sim.tensors[node->out]),
-        .own_sqnr_db = 200,
+        .own_sqnr_db = NAN,
         .share = -1};
     if (r->first->sim.n_own && r->first->scheme.on_int[index])
         layer->own_sqnr_db = tf2__fidelity_db(&r->first->sim.own[index]);

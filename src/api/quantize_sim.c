@@ -39,6 +39,8 @@ struct state {
 
 double tf2__fidelity_db(const struct tf2__fidelity *f)
 {
+    if (!isfinite(f->noise) || !isfinite(f->signal))
+        return -200;
     if (!(f->noise > f->signal * 1e-20))
         return 200;
     return fmax(10 * log10(f->signal / f->noise), -200);

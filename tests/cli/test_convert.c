@@ -267,7 +267,7 @@ static void check_report(const json_t *root)
     assert_string_equal(string(facts, "source"), "digits.onnx");
     assert_string_equal(string(facts, "precision"), "int8");
     assert_string_equal(string(facts, "calibration.samples"), "12");
-    assert_string_equal(string(facts, "calibration.range"), "mse");
+    assert_string_equal(string(facts, "calibration.range"), "auto");
     assert_string_equal(string(facts, "rounding"), "nearest");
     assert_string_equal(string(facts, "equalization"), "yes");
     string(facts, "libtf2");

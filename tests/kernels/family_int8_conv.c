@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * family_int8_conv.c: convolutions and inner products on integers: windows, groups, residuals, zero points, numbers at
- * the ends of their ranges, shapes at the edges of tiles.
+ * family_int8_conv.c: convolutions and inner products on integers: windows, groups, residuals, zero points,
+ * numbers at the ends of their ranges, shapes at the edges of tiles.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,8 @@ static void conv_3d(struct kgraph *k)
     conv_dims(k, 3, 5, 3);
 }
 
-/* Kernels of one, over maps of all sizes: pixels that are equally far apart, or not (strides, slices, halos). */
+/* Kernels of one, over maps of all sizes: pixels that are equally far apart, or not (strides, slices, halos).
+ */
 static void conv_pointwise(struct kgraph *k)
 {
     const uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
@@ -85,7 +86,10 @@ static void conv_pixel(struct kgraph *k)
     if (n_spatial > 1 && kchance(k, 2))
         shape.dim[2 + krange(k, 0, n_spatial - 1)] = kextent(k, 7);
     const struct kconv8 c = {
-        .n_out = kchannels(k, 40), .kernel = krange(k, 1, 5), .window = kwindow(k, n_spatial), .no_f32 = true};
+        .n_out = kchannels(k, 40),
+        .kernel = krange(k, 1, 5),
+        .window = kwindow(k, n_spatial),
+        .no_f32 = true};
     tf2_tensor_id y = kconv8(k, source(k, shape), &c);
     koutput8(k, kchance(k, 2) ? kconv8_same(k, y, kchannels(k, 9)) : y);
 }
@@ -116,7 +120,8 @@ static void conv_large(struct kgraph *k)
 /* More inputs than 4096 for an output. */
 static void conv_wide(struct kgraph *k)
 {
-    const struct tf2_shape shape = KSHAPE(krange(k, 1, 2), krange(k, 460, 600), krange(k, 1, 6), krange(k, 1, 6));
+    const struct tf2_shape shape =
+        KSHAPE(krange(k, 1, 2), krange(k, 460, 600), krange(k, 1, 6), krange(k, 1, 6));
     const struct kconv8 c = {
         .n_out = kchannels(k, 33),
         .kernel = 3,
@@ -208,7 +213,10 @@ static void conv_extreme(struct kgraph *k)
     const uint32_t n_spatial = (uint32_t)krange(k, 1, 2);
     tf2_tensor_id x = source(k, kmap_shape(k, 70, n_spatial, 9));
     const struct kconv8 c = {
-        .n_out = kchannels(k, 40), .kernel = krange(k, 1, 3), .extreme = true, .window = kwindow(k, n_spatial)};
+        .n_out = kchannels(k, 40),
+        .kernel = krange(k, 1, 3),
+        .extreme = true,
+        .window = kwindow(k, n_spatial)};
     koutput8(k, kconv8(k, x, &c));
 }
 
@@ -279,7 +287,10 @@ static void conv_chain(struct kgraph *k)
         .n_out = kchannels(k, 20), .kernel = 3, .no_f32 = true, .window = kwindow(k, n_spatial)};
     tf2_tensor_id y = kconv8(k, x, &first);
     const struct kconv8 second = {
-        .n_out = kchannels(k, 20), .kernel = krange(k, 1, 3), .no_f32 = true, .window = kwindow(k, n_spatial)};
+        .n_out = kchannels(k, 20),
+        .kernel = krange(k, 1, 3),
+        .no_f32 = true,
+        .window = kwindow(k, n_spatial)};
     tf2_tensor_id z = kconv8(k, y, &second);
     if (kchance(k, 2))
         koutput8(k, y);
@@ -321,7 +332,8 @@ static void gemm_ranks(struct kgraph *k)
         x = ksomething8(k, x);
     const int32_t axis = (int32_t)krange(k, 0, shape.n_dims - 1);
     tf2_tensor_id y = kgemm8(
-        k, x, kchance(k, 3) ? axis - (int32_t)shape.n_dims : axis, kchannels(k, 70), kchance(k, 3), kchance(k, 4));
+        k, x, kchance(k, 3) ? axis - (int32_t)shape.n_dims : axis, kchannels(k, 70), kchance(k, 3),
+        kchance(k, 4));
     if (kis_u8(k, y) && kchance(k, 3))
         y = kgemm8(k, y, -1, kchannels(k, 20), kchance(k, 2), false);
     koutput8(k, y);
@@ -343,7 +355,8 @@ static void gemm_head(struct kgraph *k)
 
 static void gemm_wide(struct kgraph *k)
 {
-    tf2_tensor_id x = kinput8(k, KSHAPE(kchance(k, 3) ? krange(k, 14, 34) : krange(k, 1, 3), krange(k, 4000, 5000)));
+    tf2_tensor_id x =
+        kinput8(k, KSHAPE(kchance(k, 3) ? krange(k, 14, 34) : krange(k, 1, 3), krange(k, 4000, 5000)));
     koutput8(k, kgemm8(k, x, 1, kchannels(k, 40), kchance(k, 2), kchance(k, 2)));
 }
 

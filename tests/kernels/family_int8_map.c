@@ -38,8 +38,8 @@ static tf2_tensor_id source(struct kgraph *k, struct tf2_shape shape)
 
 static struct tf2_eltwise_attr any_kind(struct kgraph *k, size_t n)
 {
-    static const enum tf2_eltwise_kind kinds[] = {
-        TF2_ELTWISE_SUM, TF2_ELTWISE_MAX, TF2_ELTWISE_MIN, TF2_ELTWISE_SUM, TF2_ELTWISE_SUB, TF2_ELTWISE_PROD};
+    static const enum tf2_eltwise_kind kinds[] = {TF2_ELTWISE_SUM, TF2_ELTWISE_MAX, TF2_ELTWISE_MIN,
+                                                  TF2_ELTWISE_SUM, TF2_ELTWISE_SUB, TF2_ELTWISE_PROD};
     struct tf2_eltwise_attr attr = {.kind = kinds[krange(k, 0, n == 2 ? 5 : 3)]};
     attr.has_coefficients = attr.kind == TF2_ELTWISE_SUM && kchance(k, 3);
     for (size_t i = 0; i < n && attr.has_coefficients; i++)
@@ -111,6 +111,23 @@ static void eltwise_factors(struct kgraph *k)
     koutput8(k, y);
 }
 
+/* Inputs in the same steps, the output in an even number of them: sums in the middle of two, if nothing were
+ * rounded. */
+static void eltwise_ties(struct kgraph *k)
+{
+    const struct tf2_shape shape = any_shape(k, 1, 4);
+    const struct tf2__quant quant = kquant(k, 1.0 / 64);
+    const size_t n = (size_t)krange(k, 2, 3);
+    const struct tf2_eltwise_attr attr = {
+        .kind = n == 2 && kchance(k, 2) ? TF2_ELTWISE_SUB : TF2_ELTWISE_SUM};
+    struct tf2__quant out = kquant(k, 1);
+    tf2_tensor_id in[3];
+    for (size_t i = 0; i < n; i++)
+        in[i] = kinput8_as(k, shape, quant);
+    out.scale = (float)((double)quant.scale * (double)(2 * krange(k, 1, 9)));
+    koutput8(k, knode8(k, TF2_OP_ELTWISE, &attr, in, n, NULL, &out));
+}
+
 /* --- lookups --- */
 
 static void lookup(struct kgraph *k)
@@ -127,7 +144,7 @@ static void lookup_channels(struct kgraph *k)
 
 static tf2_tensor_id quantize(struct kgraph *k, struct tf2_shape shape)
 {
-    const struct tf2__quant quant = kquant(k, 1.0 / 64);
+    const struct tf2__quant quant = kquant_ties(k, (double)krange(k, 1, 7) / 64, 1.0 / 128);
     tf2_tensor_id x = kinput(k, shape), offset = TF2_NO_TENSOR;
     if (shape.n_dims > 1 && kchance(k, 2))
         offset = kconstant(k, KSHAPE(shape.dim[1]));
@@ -170,6 +187,7 @@ const struct kfamily8 families8_map[] = {
     {.name = "int8_eltwise", .build = eltwise},
     {.name = "int8_eltwise_broadcast", .build = eltwise_broadcast},
     {.name = "int8_eltwise_gate", .build = eltwise_gate},
+    {.name = "int8_eltwise_ties", .build = eltwise_ties},
     {.name = "int8_eltwise_factors", .build = eltwise_factors},
     {.name = "int8_lookup", .build = lookup},
     {.name = "int8_lookup_channels", .build = lookup_channels},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * family_int8_move.c: bytes that are moved: concatenated (equal and other quantizations), cut, reshaped, transposed,
- * padded, in chains.
+ * family_int8_move.c: bytes that are moved: concatenated (equal and other quantizations), cut, reshaped,
+ * transposed, padded, in chains.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,8 @@ static tf2_tensor_id as(struct kgraph *k, tf2_tensor_id x, struct tf2__quant qua
     return knode8(k, TF2_OP_ELTWISE, &attr, KIN(x, x), NULL, &quant);
 }
 
-/* A piece of `shape`: an input, computed, or computed and read by others too; of quantization `quant` or another. */
+/* A piece of `shape`: an input, computed, or computed and read by others too; of quantization `quant` or
+ * another. */
 static tf2_tensor_id piece(struct kgraph *k, struct tf2_shape shape, struct tf2__quant quant)
 {
     const struct tf2__quant own = kquant_like(k, quant);

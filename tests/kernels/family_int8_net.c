@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * family_int8_net.c: situations rather than operators: constants as data, outputs of bytes, float32 in the middle.
+ * family_int8_net.c: situations rather than operators: constants as data, outputs of bytes, float32 in the
+ * middle.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,11 +73,12 @@ static void several_inputs(struct kgraph *k)
     koutput8(k, kconcat8(k, 1, parts, (size_t)n, kchance(k, 2) ? kquant_of(k, parts[0]) : &quant));
 }
 
-/* Integers, floats, integers: the floats of two devices are close, so that the integers behind differ by a step at most
- * where nothing but moves follows. */
+/* Integers, floats, integers: the floats of two devices are close, so that the integers behind differ by a
+ * step at most where nothing but moves follows. */
 static void float_island(struct kgraph *k)
 {
-    tf2_tensor_id x = kinput8_as(k, KSHAPE(1, kchannels(k, 24), krange(k, 1, 5), krange(k, 1, 5)), kquant(k, 1.0 / 64));
+    tf2_tensor_id x =
+        kinput8_as(k, KSHAPE(1, kchannels(k, 24), krange(k, 1, 5), krange(k, 1, 5)), kquant(k, 1.0 / 64));
     const struct tf2_softmax_attr softmax = {.axis = 1};
     const struct tf2_resize_attr linear = {.mode = TF2_RESIZE_LINEAR, .scale = {2, 2}};
     x = kconv8_same(k, x, kchannels(k, 24));

@@ -83,7 +83,10 @@ static void pool_usual(struct kgraph *k)
         .kind = kchance(k, 3) ? TF2_POOL_AVG : TF2_POOL_MAX,
         .rounding = (enum tf2_pool_rounding)krange(k, 0, 1),
         .window = {
-            .kernel = {kernel, kernel}, .stride = {stride, stride}, .pad_begin = {pad, pad}, .pad_end = {pad, pad}}};
+            .kernel = {kernel, kernel},
+            .stride = {stride, stride},
+            .pad_begin = {pad, pad},
+            .pad_end = {pad, pad}}};
     const struct tf2_shape shape = KSHAPE(1, kchannels(k, 70), krange(k, 4, 14), krange(k, 4, 14));
     tf2_tensor_id x = kconv8_1x1(k, kinput8(k, shape), kchannels(k, 70) + (kchance(k, 2) ? 64 : 0));
     const struct tf2__quant quant = *kquant_of(k, x);
@@ -100,6 +103,18 @@ static void pool_global(struct kgraph *k)
     else if (kis_u8(k, y) && kchance(k, 2))
         y = kconv8_1x1(k, y, kchannels(k, 33));
     koutput8(k, y);
+}
+
+/* Averages in the middle of two steps of the output, if nothing were rounded. */
+static void pool_ties(struct kgraph *k)
+{
+    const int32_t kernel = (int32_t)krange(k, 2, 7);
+    const struct tf2_pool_attr attr = {.kind = TF2_POOL_AVG, .window = {.kernel = {kernel, kernel}}};
+    tf2_tensor_id x = kinput8(k, KSHAPE(1, kchannels(k, 40), krange(k, 7, 12), krange(k, 7, 12)));
+    struct tf2__quant quant = kquant(k, 1);
+    quant.scale =
+        (float)((double)kquant_of(k, x)->scale / (kernel * kernel) * (double)(2 * krange(k, 1, 30)));
+    koutput8(k, knode8(k, TF2_OP_POOL, &attr, KIN(x), NULL, &quant));
 }
 
 /* --- normalization --- */
@@ -144,6 +159,7 @@ const struct kfamily8 families8_window[] = {
     {.name = "int8_pool_avg", .build = pool_avg},
     {.name = "int8_pool_3d", .build = pool_3d},
     {.name = "int8_pool_usual", .build = pool_usual},
+    {.name = "int8_pool_ties", .build = pool_ties},
     {.name = "int8_pool_global", .build = pool_global},
     {.name = "int8_lrn", .build = lrn},
     {.name = "int8_resize", .build = resize, .may_refuse = true},

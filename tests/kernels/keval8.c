@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keval8.c: a graph computed node by node by the operators' definitions, on dense tensors, without a plan: so that what
- * the plan leaves out on all devices alike shows too.
+ * keval8.c: a graph computed node by node by the operators' definitions, on dense tensors, without a plan: so
+ * that what the plan leaves out on all devices alike shows too.
  */
 #include <stdarg.h>
 #include <stddef.h>

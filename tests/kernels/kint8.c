@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kint8.c: the builder of random graphs on integers. What it makes are the nodes that quantization makes, with numbers
- * that quantization would hardly choose.
+ * kint8.c: the builder of random graphs on integers. What it makes are the nodes that quantization makes,
+ * with numbers that quantization would hardly choose.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +27,14 @@ struct tf2__quant kquant(struct kgraph *k, double about)
     return quant;
 }
 
+struct tf2__quant kquant_ties(struct kgraph *k, double about, double unit)
+{
+    struct tf2__quant quant = kquant(k, about);
+    if (kchance(k, 2))
+        quant.scale = (float)(2 * unit * fmax(rint(about / unit / 2), 1));
+    return quant;
+}
+
 /* Scales that stay within bounds however many nodes follow each other. */
 static struct tf2__quant tame_quant(struct kgraph *k, double about)
 {
@@ -35,7 +43,10 @@ static struct tf2__quant tame_quant(struct kgraph *k, double about)
 
 struct tf2__quant kquant_like(struct kgraph *k, struct tf2__quant quant)
 {
-    return kchance(k, 2) ? quant : tame_quant(k, quant.scale);
+    struct tf2__quant other = tame_quant(k, quant.scale);
+    if (kchance(k, 2) && quant.scale > 1e-5f) /* a fraction of its steps: ties when it is rescaled */
+        other.scale = (float)((double)quant.scale / (double)(2 * krange(k, 1, 4)));
+    return kchance(k, 2) ? quant : other;
 }
 
 const struct tf2__quant *kquant_of(const struct kgraph *k, tf2_tensor_id tensor)
@@ -93,7 +104,8 @@ static tf2_tensor_id adopt(
     struct tf2_error error = {0};
     tf2_tensor_id id = TF2_NO_TENSOR;
     if (tf2__graph_adopt_quantized(
-            k->graph, next_name(k, 'c', name, sizeof(name)), dtype, &shape, quant, data, &id, &error) != TF2_OK)
+            k->graph, next_name(k, 'c', name, sizeof(name)), dtype, &shape, quant, data, &id, &error) !=
+        TF2_OK)
         fail_msg("%s", error.message);
     return id;
 }
@@ -105,7 +117,7 @@ tf2_tensor_id kinput8_as(struct kgraph *k, struct tf2_shape shape, struct tf2__q
 
 tf2_tensor_id kinput8(struct kgraph *k, struct tf2_shape shape)
 {
-    return kinput8_as(k, shape, kquant(k, 1.0 / 64));
+    return kinput8_as(k, shape, kquant_ties(k, (double)krange(k, 1, 5) / 64, 1.0 / 128));
 }
 
 static uint8_t *random_bytes(struct kgraph *k, size_t n)
@@ -142,9 +154,14 @@ tf2_tensor_id kweights8(struct kgraph *k, struct tf2_shape shape, bool extreme)
 tf2_tensor_id kbias8(struct kgraph *k, int64_t n, double limit)
 {
     int32_t *data = alloc(k, (size_t)n, sizeof(*data));
+    const bool at_ends = limit >= 2147483648.0;
     limit = fmin(limit, 2147483647);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         data[i] = (int32_t)(limit * ((double)krange(k, -(1 << 30), 1 << 30) / (1 << 30)));
+        if (at_ends && kchance(k, 2)) /* so that sums do wrap around */
+            data[i] =
+                (int32_t)(kchance(k, 2) ? INT32_MAX - krange(k, 0, 20000) : INT32_MIN + krange(k, 0, 20000));
+    }
     return adopt(k, TF2_DTYPE_S32, KSHAPE(n), NULL, data);
 }
 
@@ -216,7 +233,8 @@ static struct tf2__quant sum_quant(struct kgraph *k, double product_scale, doubl
     double about = product_scale * size / 60;
     if (kchance(k, 30))
         about *= unusual[krange(k, 0, 3)];
-    return tame_quant(k, about);
+    about = fmin(fmax(about, 1e-5), 1e5);
+    return kquant_ties(k, about, product_scale);
 }
 
 /* A residual of an output's shape: a map of its own, one that others read, a part of a wider one. */
@@ -241,7 +259,8 @@ static tf2_tensor_id residual(struct kgraph *k, struct tf2_shape shape, double s
     }
 }
 
-static tf2_tensor_id other_of_shape(const struct kgraph *k, const struct kconv8 *c, const struct tf2_shape *shape)
+static tf2_tensor_id
+other_of_shape(const struct kgraph *k, const struct kconv8 *c, const struct tf2_shape *shape)
 {
     for (size_t i = 0; i < c->n_others; i++) {
         if (kis_u8(k, c->others[i]) && tf2_shape_equal(kshape(k, c->others[i]), shape))
@@ -252,8 +271,8 @@ static tf2_tensor_id other_of_shape(const struct kgraph *k, const struct kconv8 
 
 /* The output's shape, or false when the window does not fit. */
 static bool conv_shape(
-    const struct kgraph *k, const struct tf2_conv_attr *attr, tf2_tensor_id x, const struct tf2_shape *weights,
-    struct tf2_shape *out)
+    const struct kgraph *k, const struct tf2_conv_attr *attr, tf2_tensor_id x,
+    const struct tf2_shape *weights, struct tf2_shape *out)
 {
     const struct tf2_shape *in[] = {kshape(k, x), weights};
     return tf2__op_find(TF2_OP_CONV)->infer(attr, in, 2, out, NULL) == TF2_OK;
@@ -261,7 +280,8 @@ static bool conv_shape(
 
 /* Attributes, weights' and output's shape. */
 static struct tf2_shape fit_window(
-    struct kgraph *k, tf2_tensor_id x, const struct kconv8 *c, struct tf2_conv_attr *attr, struct tf2_shape *out)
+    struct kgraph *k, tf2_tensor_id x, const struct kconv8 *c, struct tf2_conv_attr *attr,
+    struct tf2_shape *out)
 {
     struct tf2_shape shape = *kshape(k, x);
     const uint32_t n_spatial = shape.n_dims - 2;
@@ -307,7 +327,8 @@ tf2_tensor_id kconv8(struct kgraph *k, tf2_tensor_id x, const struct kconv8 *c)
 
 tf2_tensor_id kconv8_same(struct kgraph *k, tf2_tensor_id x, int64_t n_out)
 {
-    struct kconv8 c = {.n_out = n_out, .kernel = 3, .exact_kernel = true, .no_f32 = true, .no_residual = true};
+    struct kconv8 c = {
+        .n_out = n_out, .kernel = 3, .exact_kernel = true, .no_f32 = true, .no_residual = true};
     for (uint32_t d = 0; d < TF2_MAX_SPATIAL; d++)
         c.window.pad_begin[d] = c.window.pad_end[d] = 1;
     return kconv8(k, x, &c);
@@ -338,25 +359,41 @@ tf2_tensor_id kgemm8(struct kgraph *k, tf2_tensor_id x, int32_t axis, int64_t n_
 /* --- the others --- */
 
 tf2_tensor_id kconcat8(
-    struct kgraph *k, int32_t axis, const tf2_tensor_id *inputs, size_t n_inputs, const struct tf2__quant *quant)
+    struct kgraph *k, int32_t axis, const tf2_tensor_id *inputs, size_t n_inputs,
+    const struct tf2__quant *quant)
 {
     return knode8(k, TF2_OP_CONCAT, &(struct tf2_axis_attr){.axis = axis}, inputs, n_inputs, NULL, quant);
 }
 
-tf2_tensor_id keltwise8(
-    struct kgraph *k, const struct tf2_eltwise_attr *attr, const tf2_tensor_id *inputs, size_t n_inputs)
+tf2_tensor_id
+keltwise8(struct kgraph *k, const struct tf2_eltwise_attr *attr, const tf2_tensor_id *inputs, size_t n_inputs)
 {
     double about = kquant_of(k, inputs[0])->scale;
     if (attr->kind == TF2_ELTWISE_PROD)
         about *= 60 * (double)kquant_of(k, inputs[1])->scale;
-    const struct tf2__quant quant = tame_quant(k, kchance(k, 30) ? about * 1e4 : about);
+    const double unit = about * (attr->has_coefficients ? fabs((double)attr->coefficient[0]) + 0.01 : 1);
+    struct tf2__quant quant = tame_quant(k, kchance(k, 30) ? about * 1e4 : about);
+    if (kchance(k, 2))
+        quant = kquant_ties(k, fmin(fmax((double)krange(k, 1, 6) * unit, 1e-5), 1e5), unit);
     const struct tf2_activation activation = activation_for(k, &quant);
     return knode8(k, TF2_OP_ELTWISE, attr, inputs, n_inputs, &activation, &quant);
 }
 
+/* How many numbers an average is taken of, mostly. */
+static int64_t window_size(const struct kgraph *k, const struct tf2_pool_attr *attr, tf2_tensor_id x)
+{
+    int64_t n = 1;
+    for (uint32_t d = 2; d < kshape(k, x)->n_dims && attr->kind == TF2_POOL_AVG; d++)
+        n *= attr->global ? kshape(k, x)->dim[d] : attr->window.kernel[d - 2];
+    return n;
+}
+
 tf2_tensor_id kpool8_try(struct kgraph *k, const struct tf2_pool_attr *attr, tf2_tensor_id x, bool f32)
 {
-    const struct tf2__quant quant = kquant_like(k, *kquant_of(k, x));
+    const double step = kquant_of(k, x)->scale;
+    struct tf2__quant quant = kquant_like(k, *kquant_of(k, x));
+    if (kchance(k, 3))
+        quant = kquant_ties(k, (double)krange(k, 1, 4) * step, step / (double)window_size(k, attr, x));
     struct tf2_activation activation = activation_for(k, &quant);
     if (kchance(k, 2))
         activation = (struct tf2_activation){0};
@@ -417,8 +454,9 @@ void kprint8(const struct tf2_graph *graph)
         const struct tf2__node *node = &graph->nodes[i];
         const struct tf2__tensor *out = &graph->tensors[node->out];
         print_message(
-            "  %s: %s scale %.9g zero point %d%s, activation %d (%g, %g)\n", node->name, tf2_dtype_name(out->dtype),
-            out->quant.scale, out->quant.zero_point, out->quant.channel_zero_point ? " and others" : "",
-            (int)node->activation.kind, node->activation.alpha, node->activation.beta);
+            "  %s: %s scale %.9g zero point %d%s, activation %d (%g, %g)\n", node->name,
+            tf2_dtype_name(out->dtype), out->quant.scale, out->quant.zero_point,
+            out->quant.channel_zero_point ? " and others" : "", (int)node->activation.kind,
+            node->activation.alpha, node->activation.beta);
     }
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kint8.h: random graphs on integers, on top of kcase.h, and the check that their results are equal: the same bytes,
- * the same bits of floats, on both devices, at two batch sizes.
+ * kint8.h: random graphs on integers, on top of kcase.h, and the check that their results are equal: the same
+ * bytes, the same bits of floats, on both devices, at two batch sizes.
  *
- * Scales are often powers of two, so that there are ties to round; zero points are often 0 or 255; scales of outputs
- * are such that some of the numbers saturate. Include after cmocka.h.
+ * Scales are often powers of two, so that there are ties to round; zero points are often 0 or 255; scales of
+ * outputs are such that some of the numbers saturate. Include after cmocka.h.
  */
 #ifndef TF2_TEST_KINT8_H
 #define TF2_TEST_KINT8_H
@@ -16,6 +16,12 @@
 
 /* A quantization with a scale near `about`. */
 struct tf2__quant kquant(struct kgraph *k, double about);
+/*
+ * The same for numbers that come in multiples of `unit`: half of the time the scale is an even number of
+ * units, so that many of them lie in the middle of two steps, but for what a factor loses by rounding. What
+ * is computed in another order, or with another factor, shows there.
+ */
+struct tf2__quant kquant_ties(struct kgraph *k, double about, double unit);
 /* Another one, or `quant` again. */
 struct tf2__quant kquant_like(struct kgraph *k, struct tf2__quant quant);
 const struct tf2__quant *kquant_of(const struct kgraph *k, tf2_tensor_id tensor);
@@ -62,7 +68,8 @@ tf2_tensor_id kconv8_same(struct kgraph *k, tf2_tensor_id x, int64_t n_out);
 tf2_tensor_id kconv8_1x1(struct kgraph *k, tf2_tensor_id x, int64_t n_out);
 tf2_tensor_id kgemm8(struct kgraph *k, tf2_tensor_id x, int32_t axis, int64_t n_out, bool f32, bool extreme);
 tf2_tensor_id kconcat8(
-    struct kgraph *k, int32_t axis, const tf2_tensor_id *inputs, size_t n_inputs, const struct tf2__quant *quant);
+    struct kgraph *k, int32_t axis, const tf2_tensor_id *inputs, size_t n_inputs,
+    const struct tf2__quant *quant);
 /* Sums and the like of inputs, with a quantization that fits. */
 tf2_tensor_id keltwise8(
     struct kgraph *k, const struct tf2_eltwise_attr *attr, const tf2_tensor_id *inputs, size_t n_inputs);
@@ -92,9 +99,11 @@ struct krun {
 
 /* batch 0: the model's. False when there is no session. */
 bool krun_open(
-    struct krun *run, const struct tf2_model *model, struct tf2_devices *devices, size_t index, int64_t batch);
+    struct krun *run, const struct tf2_model *model, struct tf2_devices *devices, size_t index,
+    int64_t batch);
 void krun_close(struct krun *run);
-/* Numbers for the inputs: in all manners, depending on the seed. special: not-a-numbers, infinities among them. */
+/* Numbers for the inputs: in all manners, depending on the seed. special: not-a-numbers, infinities among
+ * them. */
 void krun_fill(struct krun *run, uint64_t seed, bool special);
 /* Item `i` of the other's inputs, which has the larger batch. */
 void krun_take_item(struct krun *run, const struct krun *of, size_t i);
@@ -118,15 +127,15 @@ enum kcheck8_result {
 struct kfamily8 {
     const char *name;
     kbuild build;
-    uint64_t slow;  /* as in struct kfamily */
+    uint64_t slow;   /* as in struct kfamily */
     bool may_refuse; /* kernels that do not exist yet */
-    bool one_step;  /* floats in between: dequantized outputs may differ by a step */
+    bool one_step;   /* floats in between: dequantized outputs may differ by a step */
 };
 
 /*
- * A seed, at the graph's batch and at a larger one, device 0 against device 1. Each session runs its numbers, then
- * special ones, then the first again: no trace may remain. Device 1 against the operators' definitions. Prints what is
- * wrong.
+ * A seed, at the graph's batch and at a larger one, device 0 against device 1. Each session runs its numbers,
+ * then special ones, then the first again: no trace may remain. Device 1 against the operators' definitions.
+ * Prints what is wrong.
  */
 enum kcheck8_result kcheck8(struct kdevices *devices, const struct kfamily8 *family, uint64_t seed);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * random_int8.c: grows a network: each new node reads tensors that exist, mostly recent ones, so that there are
- * branches, residuals and shared parts. Nodes that do not fit are simply not added. Every tensor in the list is u8.
+ * random_int8.c: grows a network: each new node reads tensors that exist, mostly recent ones, so that there
+ * are branches, residuals and shared parts. Nodes that do not fit are simply not added. Every tensor in the
+ * list is u8.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,8 +37,8 @@ static tf2_tensor_id pick(struct grower *g)
     return take(g, (uint32_t)krange(g->k, 0, g->n - 1));
 }
 
-/* One whose shape equals `like` but for `axis` (UINT32_MAX: equal in all); a new input, or `like` itself, when none is
- * found. */
+/* One whose shape equals `like` but for `axis` (UINT32_MAX: equal in all); a new input, or `like` itself,
+ * when none is found. */
 static tf2_tensor_id pick_like(struct grower *g, tf2_tensor_id like, uint32_t axis)
 {
     struct tf2_shape wanted = *kshape(g->k, like);
@@ -98,13 +99,14 @@ static tf2_tensor_id grow_gemm(struct grower *g, tf2_tensor_id x)
     const uint32_t n_dims = kshape(g->k, x)->n_dims;
     if (n_dims < 2)
         return TF2_NO_TENSOR;
-    return kgemm8(g->k, x, (int32_t)krange(g->k, 1, n_dims - 1), kchannels(g->k, 40), false, kchance(g->k, 20));
+    return kgemm8(
+        g->k, x, (int32_t)krange(g->k, 1, n_dims - 1), kchannels(g->k, 40), false, kchance(g->k, 20));
 }
 
 static tf2_tensor_id grow_eltwise(struct grower *g, tf2_tensor_id x)
 {
-    static const enum tf2_eltwise_kind kinds[] = {
-        TF2_ELTWISE_SUM, TF2_ELTWISE_SUM, TF2_ELTWISE_MAX, TF2_ELTWISE_MIN, TF2_ELTWISE_SUB, TF2_ELTWISE_PROD};
+    static const enum tf2_eltwise_kind kinds[] = {TF2_ELTWISE_SUM, TF2_ELTWISE_SUM, TF2_ELTWISE_MAX,
+                                                  TF2_ELTWISE_MIN, TF2_ELTWISE_SUB, TF2_ELTWISE_PROD};
     struct tf2_eltwise_attr attr = {.kind = kinds[krange(g->k, 0, 5)]};
     const bool two = attr.kind == TF2_ELTWISE_SUB || attr.kind == TF2_ELTWISE_PROD || !kchance(g->k, 4);
     attr.has_coefficients = attr.kind == TF2_ELTWISE_SUM && kchance(g->k, 4);
@@ -181,7 +183,8 @@ static tf2_tensor_id grow_concat(struct grower *g, tf2_tensor_id x)
     return knode8_try(g->k, TF2_OP_CONCAT, &attr, in, n, NULL, &quant);
 }
 
-/* The branches of an Inception or Fire block: read the same, are put together, all with one quantization or not. */
+/* The branches of an Inception or Fire block: read the same, are put together, all with one quantization or
+ * not. */
 static tf2_tensor_id grow_block(struct grower *g, tf2_tensor_id x)
 {
     const size_t n = (size_t)krange(g->k, 2, 4);

@@ -8,8 +8,8 @@
 #include "kint8.h"
 
 /*
- * From float inputs to float outputs, all bits of which are defined. Batch 1; items of a larger batch do not mix: item
- * i of every output depends on item i of the inputs alone.
+ * From float inputs to float outputs, all bits of which are defined. Batch 1; items of a larger batch do not
+ * mix: item i of every output depends on item i of the inputs alone.
  */
 void random_int8(struct kgraph *k);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_random_int8.c: random networks on integers give the same bits on OpenCL, on the host device and by the operators'
- * definitions, whatever the batch; from two devices and two threads; their plans keep their promises.
+ * test_random_int8.c: random networks on integers give the same bits on OpenCL, on the host device and by the
+ * operators' definitions, whatever the batch; from two devices and two threads; their plans keep their
+ * promises.
  *
  * Environment: as test_kernels.c; TF2_TEST_ROUNDS defaults to 500. TF2_DOT says which kernels.
  */
@@ -101,7 +102,8 @@ static bool check_runs(const struct tf2_model *model, struct kdevices *devices, 
 }
 
 /* The plan on paper, and step by step in an arena full of not-a-numbers. */
-static bool check_plan(const struct tf2_model *model, struct kdevices *devices, size_t index, int64_t batch, uint64_t seed)
+static bool check_plan(
+    const struct tf2_model *model, struct kdevices *devices, size_t index, int64_t batch, uint64_t seed)
 {
     struct tf2__device *device = tf2__devices_get(devices->devices, index);
     struct tf2__plan *plan = NULL;
@@ -120,7 +122,8 @@ static bool check_plan(const struct tf2_model *model, struct kdevices *devices, 
         good = arena_check(
             device, plan, (const float *const *)host.in, (const float *const *)(void *)host.out, 0);
     if (!good)
-        print_message("  ^ the plan of %s, batch %lld\n", index ? "host" : "the tested device", (long long)batch);
+        print_message(
+            "  ^ the plan of %s, batch %lld\n", index ? "host" : "the tested device", (long long)batch);
     tf2__plan_destroy(&plan);
     krun_close(&host);
     return good;
@@ -175,8 +178,9 @@ static void *work(void *argument)
     struct worker *w = argument;
     w->good = true;
     for (int i = 0; i < THREAD_RUNS && w->good; i++) {
-        w->good = tf2_session_run(
-                      w->run.session, (const void *const *)w->run.in, (void *const *)w->run.out, NULL) == TF2_OK;
+        w->good =
+            tf2_session_run(
+                w->run.session, (const void *const *)w->run.in, (void *const *)w->run.out, NULL) == TF2_OK;
         for (uint32_t o = 0; o < w->run.n_out && w->good; o++)
             w->good = memcmp(w->run.out[o], w->wanted->out[o], krun_out_bytes(&w->run, o)) == 0;
     }

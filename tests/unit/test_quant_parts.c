@@ -354,6 +354,34 @@ static void test_tables(void **state)
     net_close(&net);
 }
 
+/* ---- which nodes are on integers ---- */
+
+/* The OpenCL kernels' limits: 3 inputs of a sum, a window of 33 for a normalization. */
+static void test_assign_limits(void **state)
+{
+    for (int large = 0; large < 2; large++) {
+        struct net net;
+        struct tf2__scheme s;
+        const struct tf2_lrn_attr lrn = {.size = large ? 35 : 33, .alpha = 1, .beta = 0.75f, .k = 1};
+        const struct tf2_eltwise_attr sum = {.kind = TF2_ELTWISE_SUM};
+        tf2_tensor_id in[4];
+        net_open(&net, 17);
+        tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 4, 4));
+        for (int i = 0; i < 4; i++)
+            in[i] = net_conv(&net, x, 4, 1, 0, false);
+        tf2_tensor_id y = net_node(&net, TF2_OP_ELTWISE, "sum", &sum, in, large ? 4 : 3);
+        y = net_node(&net, TF2_OP_LRN, "lrn", &lrn, IN(net_conv(&net, y, 4, 1, 0, false)));
+        net_output(&net, net_conv(&net, y, 2, 1, 0, false));
+        OK(tf2__scheme_init(&s, net.graph, arena_of(state), &error));
+        OK(tf2__scheme_assign(&s, NULL, &error));
+        for (uint32_t i = 0; i < net.graph->n_nodes; i++) {
+            const enum tf2_op op = net.graph->nodes[i].op->id;
+            assert_int_equal(s.on_int[i], op == TF2_OP_CONV || !large);
+        }
+        net_close(&net);
+    }
+}
+
 /* ---- equalization ---- */
 
 /* Channels of very different sizes between two convolutions, a residual connection and a concat around them. */
@@ -392,16 +420,15 @@ static void observe_all(
     (void)s;
 }
 
-static void test_equalize(void **state)
+/* Equalizes the net's graph and wants it to compute what it did. */
+static void check_equalized(struct net *net, void **state)
 {
-    struct net net;
     struct tf2__prepared prepared;
     struct tf2__scheme scheme;
     struct reference_outputs before = {0}, after = {0};
     size_t n_scaled = 0;
-    build_uneven(&net);
-    OK(reference_run_random(net.graph, 0, 9, -2, 2, &before, &error));
-    OK(tf2__quant_prepare(net.graph, &prepared, &error));
+    OK(reference_run_random(net->graph, 0, 9, -2, 2, &before, &error));
+    OK(tf2__quant_prepare(net->graph, &prepared, &error));
     OK(tf2__scheme_init(&scheme, prepared.graph, arena_of(state), &error));
     OK(tf2__scheme_assign(&scheme, NULL, &error));
     struct tf2__channel_stats *stats = calloc(prepared.graph->n_tensors, sizeof(*stats));
@@ -417,7 +444,49 @@ static void test_equalize(void **state)
     reference_outputs_free(&after);
     free(stats);
     tf2_graph_destroy(&prepared.graph);
+}
+
+static void test_equalize(void **state)
+{
+    struct net net;
+    build_uneven(&net);
+    check_equalized(&net, state);
     net_close(&net);
+}
+
+/* A convolution that reads a constant, beside one that is scaled. The constant is no variable of anybody. */
+static void test_equalize_constant(void **state)
+{
+    struct net net;
+    net_open(&net, 13);
+    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 8, 8));
+    tf2_tensor_id k = net_constant(&net, SHAPE(1, 16, 8, 8));
+    tf2_tensor_id a = net_activation(&net, net_conv(&net, x, 16, 3, 1, true), TF2_ACTIVATION_RELU, 0, 0);
+    tf2_tensor_id b = net_eltwise(&net, TF2_ELTWISE_SUM, a, net_conv(&net, k, 16, 3, 1, false));
+    net_output(&net, net_conv(&net, b, 4, 3, 1, true));
+    check_equalized(&net, state);
+    net_close(&net);
+}
+
+/* A constant in a concat freezes all that is joined there, also what comes after it. */
+static void test_equalize_concat(void **state)
+{
+    for (int last = 0; last < 2; last++) {
+        struct net net;
+        net_open(&net, 14);
+        tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 8, 8));
+        tf2_tensor_id k = net_constant(&net, SHAPE(1, 2, 8, 8));
+        tf2_tensor_id a =
+            net_activation(&net, net_conv(&net, x, 8, 3, 1, true), TF2_ACTIVATION_RELU, 0, 0);
+        tf2_tensor_id b = net_activation(&net, net_conv(&net, a, 6, 1, 0, true), TF2_ACTIVATION_RELU, 0, 0);
+        net_output(&net, net_conv(&net, b, 4, 3, 1, true));
+        net_output(
+            &net, net_node(
+                      &net, TF2_OP_CONCAT, "joint", &(struct tf2_axis_attr){1},
+                      last ? (const tf2_tensor_id[]){a, k} : (const tf2_tensor_id[]){k, a}, 2));
+        check_equalized(&net, state);
+        net_close(&net);
+    }
 }
 
 /* A clip does not commute: nothing may be scaled through it. */
@@ -558,8 +627,11 @@ int main(void)
         TEST(test_weights),
         TEST(test_weights_importance),
         TEST(test_tables),
+        TEST(test_assign_limits),
         TEST(test_equalize),
         TEST(test_equalize_clip),
+        TEST(test_equalize_constant),
+        TEST(test_equalize_concat),
         TEST(test_gptq),
         TEST(test_gptq_conv),
     };

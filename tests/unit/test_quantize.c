@@ -18,6 +18,7 @@
 #include <tf2/quantize.h>
 #include <tf2/session.h>
 
+#include "api/quantize.h"
 #include "net.h"
 #include "reference_run.h"
 #include "transform/model/model.h"
@@ -229,6 +230,16 @@ static void test_float_nodes(void **state)
     struct quantized q = quantize(&source, &options);
     assert_false(layer(&q, "max")->is_int8 || layer(&q, "joint")->is_int8);
     assert_true(q.report->cosine > 0.99);
+    const char *split = NULL; /* a name that only the report has */
+    for (size_t i = 0; i < q.report->n_layers && !split; i++) {
+        const char *end = strstr(q.report->layers[i].name, ".linear");
+        split = end ? q.report->layers[i].name : NULL;
+        names[0] = split ? split : names[0];
+    }
+    assert_non_null(split);
+    struct quantized again = quantize(&source, &options);
+    assert_false(layer(&again, split)->is_int8);
+    quantized_free(&again);
     quantized_free(&q);
     options.float_nodes = unknown;
     options.n_float_nodes = 3;
@@ -338,6 +349,71 @@ static void test_constant_and_dead(void **state)
     net_close(&net);
 }
 
+/* The names that are made for new tensors can be those of the network's own, which come later or are constants. */
+static void test_names_in_use(void **state)
+{
+    static const char *const names[] = {"a.weights",   "a.bias", "x.u8",  "a.float",  "t.table",  "x.offset",
+                                        "integer.bias", "a.error", "no.input", "a.linear", "integer.weights"};
+    struct tf2_activation tanh = {.kind = TF2_ACTIVATION_TANH};
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        for (int constant = 0; constant < 2; constant++) {
+            struct net net;
+            const float numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+            struct tf2_softmax_attr softmax = {.axis = 1};
+            struct tf2_eltwise_attr div = {.kind = TF2_ELTWISE_DIV};
+            tf2_tensor_id k;
+            net_open(&net, 16);
+            tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 6, 6));
+            tf2_tensor_id w = net_constant(&net, SHAPE(8, 3, 3, 3));
+            tf2_tensor_id a = net_node(&net, TF2_OP_CONV, "a", NULL, IN(x, w));
+            tf2_tensor_id t = net_node(&net, TF2_OP_ACTIVATION, "t", &tanh, IN(a));
+            tf2_tensor_id b = net_conv(&net, t, 8, 1, 0, false);
+            tf2_tensor_id s =
+                net_node(&net, TF2_OP_SOFTMAX, constant ? "s" : names[i], &softmax, IN(a)); /* float */
+            OK(tf2_graph_add_constant(
+                net.graph, constant ? names[i] : "k", TF2_DTYPE_F32, &SHAPE(1, 8, 1, 1), numbers, &k, &error));
+            tf2_tensor_id d = net_node(&net, TF2_OP_ELTWISE, "d", &div, IN(s, k));
+            tf2_tensor_id wc = net_constant(&net, SHAPE(4, 8, 1, 1));
+            net_output(&net, net_node(&net, TF2_OP_CONV, "c", NULL, IN(d, wc)));
+            net_output(&net, b);
+            struct source source = source_of(model_of(&net, &(struct tf2_import_options){.no_optimize = true}));
+            struct quantized q = quantize(&source, NULL);
+            assert_true(q.report->cosine > 0.98);
+            quantized_free(&q);
+            tf2_model_destroy((struct tf2_model **)&source.model);
+            net_close(&net);
+        }
+    }
+}
+
+/* 0 / 0 where small numbers became 0: a result that is no number is as bad as can be, not perfect. */
+static void test_not_a_number(void **state)
+{
+    struct net net;
+    struct tf2_pool_attr avg = {.kind = TF2_POOL_AVG, .global = true};
+    (void)state;
+    net_open(&net, 15);
+    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 1, 32, 32));
+    tf2_tensor_id a = net_node(&net, TF2_OP_CONV, "a", NULL, IN(x, net_filled(&net, 1, SHAPE(2, 1, 1, 1))));
+    tf2_tensor_id one = net_eltwise(&net, TF2_ELTWISE_DIV, a, a);
+    net_output(&net, net_node(&net, TF2_OP_POOL, "avg", &avg, IN(one)));
+    net_output(&net, net_conv(&net, a, 3, 1, 0, true));
+    struct source source = source_of(model_of(&net, &(struct tf2_import_options){.no_optimize = true}));
+    source.low = 1e-4f;
+    struct quantized q = quantize(&source, NULL);
+    assert_true(q.report->sqnr_db == -200 && q.report->cosine == -1);
+    assert_true(q.report->same_class_percent < 50);
+    quantized_free(&q);
+    const struct tf2__fidelity nan = {NAN, NAN}, infinite = {1, INFINITY}, exact = {1, 0}, half = {1, 0.5};
+    assert_true(tf2__fidelity_db(&nan) == -200 && tf2__fidelity_db(&infinite) == -200);
+    assert_true(tf2__fidelity_db(&exact) == 200);
+    assert_true(tf2__verdict_drop(&(struct tf2__verdict){.outputs = nan}) == 100);
+    assert_true(tf2__verdict_drop(&(struct tf2__verdict){.outputs = half}) == 50);
+    tf2_model_destroy((struct tf2_model **)&source.model);
+    net_close(&net);
+}
+
 static void test_refused(void **state)
 {
     struct net net;
@@ -427,6 +503,8 @@ int main(void)
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_bias_correction),
         cmocka_unit_test(test_constant_and_dead),
+        cmocka_unit_test(test_names_in_use),
+        cmocka_unit_test(test_not_a_number),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_progress),
     };

@@ -13,6 +13,14 @@
 /* sum |w| * 255 and the bias each have to stay below 2^30: sums must not wrap around. */
 #define MAX_SUM 1073741824.0
 
+/*
+ * What the integer kernels of the OpenCL runtime take (src/runtime/cl/step_map_int8.c). The definition takes more, but a
+ * model should run on all devices.
+ */
+#define MAX_ELTWISE_INPUTS 3
+#define MAX_LRN_CHANNELS   2048
+#define MAX_LRN_SIZE       33
+
 bool tf2__scheme_has_weights(const struct tf2__node *node)
 {
     return node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_GEMM;
@@ -99,12 +107,14 @@ static bool all_data(const struct tf2_graph *graph, const struct tf2__node *node
     return true;
 }
 
-/* Normalization across channels, with factors that are finite whatever the scale. */
-static bool is_table_lrn(const struct tf2__node *node)
+/* Across channels, with factors that are finite: with k = 0 the normalization of nothing is infinite. */
+static bool has_int_lrn(const struct tf2_graph *graph, const struct tf2__node *node)
 {
     const struct tf2_lrn_attr *attr = node->attr;
-    return node->op->id == TF2_OP_LRN && attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k > 0 &&
-           attr->alpha >= 0;
+    const struct tf2_shape *x = &graph->tensors[node->in[0]].shape;
+    return tf2__scheme_is_data(graph, node, 0) && attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k >= 1e-3f &&
+           attr->alpha >= 0 && attr->beta >= 0 && attr->beta <= 4 && attr->size <= MAX_LRN_SIZE &&
+           x->n_dims >= 2 && x->n_dims <= 5 && x->dim[1] <= MAX_LRN_CHANNELS;
 }
 
 /* Whether there is an integer form of the node with these attributes and inputs. */
@@ -117,19 +127,16 @@ static bool has_int_form(const struct tf2_graph *graph, const struct tf2__node *
         return tf2__scheme_is_data(graph, node, 0);
     if (node->op->id == TF2_OP_ELTWISE) {
         const struct tf2_eltwise_attr *attr = node->attr;
-        if (attr->kind == TF2_ELTWISE_DIV || (attr->kind == TF2_ELTWISE_PROD && node->n_in != 2))
+        if (attr->kind == TF2_ELTWISE_DIV || (attr->kind == TF2_ELTWISE_PROD && node->n_in != 2) ||
+            node->n_in > MAX_ELTWISE_INPUTS)
             return false;
         return all_data(graph, node);
     }
-    if (node->op->id == TF2_OP_LRN) {
-        const struct tf2_lrn_attr *attr =
-            node->attr; /* with k = 0 the normalization of nothing is infinite */
-        return attr->region == TF2_LRN_ACROSS_CHANNELS && attr->k >= 1e-3f && attr->alpha >= 0 &&
-               attr->beta >= 0 && attr->beta <= 4 && tf2__scheme_is_data(graph, node, 0);
-    }
+    if (node->op->id == TF2_OP_LRN)
+        return has_int_lrn(graph, node);
     if (node->op->id == TF2_OP_CONCAT)
         return node->activation.kind == TF2_ACTIVATION_NONE && all_data(graph, node);
-    return (is_move(node) || is_table_lrn(node) || node->op->id == TF2_OP_POOL) &&
+    return (is_move(node) || node->op->id == TF2_OP_POOL) &&
            tf2__scheme_is_data(graph, node, 0);
 }
 

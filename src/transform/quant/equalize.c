@@ -32,7 +32,7 @@ struct equalizer {
     struct tf2_graph *graph;
     const struct tf2__scheme *scheme;
     const struct tf2__channel_stats *stats;
-    size_t *first; /* per tensor: its first variable; n_channels of them */
+    size_t *first; /* per tensor that is no constant: its first variable; n_channels of them */
     size_t n_variables;
     size_t *parent; /* union-find */
     bool *frozen;   /* of roots */
@@ -105,13 +105,15 @@ static void join_concat(const struct equalizer *e, const struct tf2__node *node)
     uint32_t axis = tf2__rewrite_axis(attr->axis, e->graph->tensors[node->out].shape.n_dims);
     size_t at = e->first[node->out];
     for (uint32_t k = 0; k < node->n_in; k++) {
+        if (!tf2__scheme_is_data(e->graph, node, k)) {
+            freeze_all(e, node); /* the others must not differ from it */
+            return;
+        }
+    }
+    for (uint32_t k = 0; k < node->n_in; k++) {
         if (axis != 1) {
             join_tensors(e, node->in[k], node->out);
             continue;
-        }
-        if (e->graph->tensors[node->in[k]].data) {
-            freeze(e, node->out);
-            return;
         }
         for (int64_t c = 0; c < n_channels(e, node->in[k]); c++)
             join(e, at++, e->first[node->in[k]] + (size_t)c);
@@ -236,7 +238,7 @@ static void find_ranges(const struct equalizer *e, double *group_max)
 static void find_spreads(const struct equalizer *e, uint32_t index)
 {
     const struct tf2__node *node = &e->graph->nodes[index];
-    if (!e->scheme->on_int[index] || !tf2__scheme_has_weights(node))
+    if (!e->scheme->on_int[index] || !tf2__scheme_has_weights(node) || !tf2__scheme_is_data(e->graph, node, 0))
         return;
     const struct tf2__weights_extents x = tf2__scheme_extents(e->graph, node);
     const float *w = tf2__graph_constant_f32(e->graph, node->in[1]);
@@ -268,7 +270,10 @@ static void choose_factors(const struct equalizer *e, size_t *n_scaled)
     }
 }
 
-/* Rows times the factors of the outputs, columns divided by those of the inputs. Constants can be shared: new ones. */
+/*
+ * Rows times the factors of the outputs, columns divided by those of the inputs (1 of a constant input). Constants can
+ * be shared: new ones.
+ */
 static enum tf2_status scale_layer(const struct equalizer *e, uint32_t index, struct tf2_error *error)
 {
     struct tf2__node *node = &e->graph->nodes[index];
@@ -277,6 +282,7 @@ static enum tf2_status scale_layer(const struct equalizer *e, uint32_t index, st
     const float *bias = node->n_in > 2 ? tf2__graph_constant_f32(e->graph, node->in[2]) : NULL;
     const struct tf2_shape shape = e->graph->tensors[node->in[1]].shape;
     const struct tf2_shape bias_shape = {.n_dims = 1, .dim = {x.n_out}};
+    const bool is_data = tf2__scheme_is_data(e->graph, node, 0);
     if (x.n_in == 0 || !w)
         return TF2_OK;
     float *scaled = tf2__arena_alloc(&e->graph->arena, (size_t)(x.n_out * x.n_k), sizeof(*scaled));
@@ -284,10 +290,11 @@ static enum tf2_status scale_layer(const struct equalizer *e, uint32_t index, st
     if (!scaled || !scaled_bias)
         return tf2__fail_memory(error, (size_t)(x.n_out * x.n_k) * sizeof(*scaled), "scaled weights");
     for (int64_t o = 0; o < x.n_out; o++) {
-        const double *in = e->factor + e->first[node->in[0]] + o / (x.n_out / x.n_groups) * x.n_in;
+        const double *in =
+            is_data ? e->factor + e->first[node->in[0]] + o / (x.n_out / x.n_groups) * x.n_in : NULL;
         const double out = e->factor[e->first[node->out] + (size_t)o];
         for (int64_t k = 0; k < x.n_k; k++)
-            scaled[o * x.n_k + k] = (float)(w[o * x.n_k + k] * out / in[k / x.n_taps]);
+            scaled[o * x.n_k + k] = (float)(w[o * x.n_k + k] * out / (in ? in[k / x.n_taps] : 1));
         scaled_bias[o] = bias ? (float)(bias[o] * out) : 0;
     }
     TF2__TRY(tf2__rewrite_adopt(e->graph, node->name, "scaled", &shape, scaled, &node->in[1], error));

@@ -2,13 +2,22 @@
 /*
  * isolate.c: one node as a graph of its own, so that a device can run it alone.
  */
-#include "transform/pass/rewrite.h"
 #include "transform/quant/scheme.h"
+
+/* A constant that no tensor of the network it comes from is called like. */
+static enum tf2_status adopt(
+    const struct tf2_graph *from, struct tf2_graph *graph, const char *what, const struct tf2_shape *shape,
+    const float *data, tf2_tensor_id *id, struct tf2_error *error)
+{
+    char name[TF2__REWRITE_NAME_BYTES];
+    tf2__quant_name(from, graph, true, "integer", what, name);
+    return tf2__graph_adopt_constant(graph, name, TF2_DTYPE_F32, shape, data, id, error);
+}
 
 /* The weights that the integers stand for, in the graph's arena. */
 static enum tf2_status add_weights(
-    struct tf2_graph *graph, const struct tf2_shape *shape, const struct tf2__int_weights *weights,
-    tf2_tensor_id *in, struct tf2_error *error)
+    const struct tf2_graph *from, struct tf2_graph *graph, const struct tf2_shape *shape,
+    const struct tf2__int_weights *weights, tf2_tensor_id *in, struct tf2_error *error)
 {
     const size_t n = (size_t)tf2_shape_count(shape), n_out = (size_t)shape->dim[0], n_k = n / n_out;
     const struct tf2_shape bias_shape = {.n_dims = 1, .dim = {shape->dim[0]}};
@@ -21,8 +30,8 @@ static enum tf2_status add_weights(
         for (size_t k = 0; k < n_k; k++)
             real[o * n_k + k] = (float)weights->q[o * n_k + k] * weights->scale[o];
     }
-    TF2__TRY(tf2__rewrite_adopt(graph, "integer", "weights", shape, real, &in[1], error));
-    return tf2__rewrite_adopt(graph, "integer", "bias", &bias_shape, bias, &in[2], error);
+    TF2__TRY(adopt(from, graph, "weights", shape, real, &in[1], error));
+    return adopt(from, graph, "bias", &bias_shape, bias, &in[2], error);
 }
 
 /* The tensor of the new graph for an input of the node, made when it is met first. */
@@ -52,11 +61,11 @@ static enum tf2_status fill(
     }
     if (weights) {
         n_in = TF2__MAX(n_in, 3);
-        TF2__TRY(add_weights(to, &graph->tensors[node->in[1]].shape, weights, in, error));
+        TF2__TRY(add_weights(graph, to, &graph->tensors[node->in[1]].shape, weights, in, error));
     }
     TF2__TRY(tf2_graph_add_node(to, node->op->id, node->name, node->attr, in, n_in, &out, error));
     if (to->n_inputs == 0) { /* it reads constants only; a network has to have an input */
-        tf2__rewrite_name(to, "no", "input", name);
+        tf2__quant_name(graph, to, true, "no", "input", name);
         TF2__TRY(tf2_graph_add_input(
             to, name, TF2_DTYPE_F32, &(struct tf2_shape){.n_dims = 1, .dim = {1}}, &unused, error));
     }

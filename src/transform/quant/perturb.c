@@ -41,10 +41,10 @@ static enum tf2_status add_node(const struct builder *b, uint32_t index, bool ch
     b->map[node->out] = out;
     if (!chosen)
         return TF2_OK;
-    tf2__rewrite_name(b->from, node->name, "error", name);
+    tf2__quant_name(b->from, b->to, true, node->name, "error", name);
     TF2__TRY(
         tf2_graph_add_input(b->to, name, TF2_DTYPE_F32, &b->from->tensors[node->out].shape, &noise, error));
-    tf2__rewrite_name(b->from, node->name, "disturbed", name);
+    tf2__quant_name(b->from, b->to, true, node->name, "disturbed", name);
     return tf2_graph_add_node(
         b->to, TF2_OP_ELTWISE, name, &sum, (const tf2_tensor_id[]){out, noise}, 2, &b->map[node->out], error);
 }

@@ -3,8 +3,10 @@
  * prepare.c: copies a float graph in the form that the other steps work on: only what is needed, every activation that
  * the integer form of its node does not take as a node of its own. Constants are not copied.
  */
-#include "transform/pass/rewrite.h"
 #include "transform/quant/scheme.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 /* While copying: ids of the copy by ids of the original. */
 struct copier {
@@ -13,6 +15,21 @@ struct copier {
     tf2_tensor_id *map;
     const char **origin;
 };
+
+void tf2__quant_name(
+    const struct tf2_graph *from, const struct tf2_graph *to, bool constants, const char *base,
+    const char *suffix, char name[TF2__REWRITE_NAME_BYTES])
+{
+    uint64_t number = (uint64_t)from->n_tensors + to->n_tensors; /* grows: no search from 1 each time */
+    snprintf(name, TF2__REWRITE_NAME_BYTES, "%.960s.%s", base, suffix);
+    for (;;) {
+        const tf2_tensor_id theirs = tf2__graph_find(from, name);
+        bool is_free = theirs == TF2_NO_TENSOR || (!constants && from->tensors[theirs].data);
+        if (is_free && tf2__graph_find(to, name) == TF2_NO_TENSOR)
+            return;
+        snprintf(name, TF2__REWRITE_NAME_BYTES, "%.960s.%s.%" PRIu64, base, suffix, number++);
+    }
+}
 
 /* Scale and batch norm become tables as a whole; a quotient stays float. */
 static bool must_split(const struct tf2__node *node)
@@ -47,7 +64,7 @@ static enum tf2_status copy_node(struct copier *c, uint32_t index, struct tf2_er
         in[k] = c->map[node->in[k]];
     }
     if (split)
-        tf2__rewrite_name(c->from, node->name, "linear", linear);
+        tf2__quant_name(c->from, c->to, true, node->name, "linear", linear);
     c->origin[c->to->n_nodes] = node->name;
     TF2__TRY(tf2_graph_add_node(
         c->to, node->op->id, split ? linear : node->name, node->attr, in, node->n_in, &c->map[node->out],

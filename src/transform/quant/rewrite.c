@@ -8,13 +8,10 @@
 #include <math.h>
 
 #include "transform/op/lrn.h"
-#include "transform/op/lrn.h"
-#include "transform/pass/rewrite.h"
 #include "transform/quant/round.h"
 #include "transform/quant/scheme.h"
 
-#define MAX_BIAS  2147483647.0
-#define LRN_TABLE 4096
+#define MAX_BIAS 2147483647.0
 
 struct writer {
     const struct tf2__scheme *s;
@@ -33,10 +30,16 @@ static void *keep(const struct writer *w, const void *data, size_t n_bytes)
 static enum tf2_status keep_constant(struct writer *w, tf2_tensor_id id, struct tf2_error *error)
 {
     const struct tf2__tensor *tensor = &w->from->tensors[id];
+    char other[TF2__REWRITE_NAME_BYTES];
+    const char *name = tensor->name;
     if (w->f32[id] != TF2_NO_TENSOR)
         return TF2_OK;
+    if (tf2__graph_find(w->to, name) != TF2_NO_TENSOR) { /* weights or a table made here have it */
+        tf2__quant_name(w->from, w->to, true, tensor->name, "float", other);
+        name = other;
+    }
     return tf2_graph_add_constant(
-        w->to, tensor->name, tensor->dtype, &tensor->shape, tensor->data, &w->f32[id], error);
+        w->to, name, tensor->dtype, &tensor->shape, tensor->data, &w->f32[id], error);
 }
 
 /* The quantization of a u8 tensor, its array in the new graph. */
@@ -62,7 +65,7 @@ static enum tf2_status add_constant(
     const void *copy = keep(w, data, n_bytes);
     if (!copy)
         return tf2__fail_memory(error, n_bytes, "a constant");
-    tf2__rewrite_name(w->to, base, suffix, name);
+    tf2__quant_name(w->from, w->to, false, base, suffix, name);
     return tf2__graph_adopt_quantized(w->to, name, dtype, &shape, quant, copy, id, error);
 }
 
@@ -80,7 +83,7 @@ static enum tf2_status want_u8(struct writer *w, tf2_tensor_id id, struct tf2_er
             add_constant(w, base, "offset", TF2_DTYPE_F32, shape, NULL, w->s->offset[id], &in[1], error));
     }
     TF2__TRY(keep_quant(w, id, &quant, error));
-    tf2__rewrite_name(w->to, base, "u8", name);
+    tf2__quant_name(w->from, w->to, false, base, "u8", name);
     return tf2__graph_add_int8(
         w->to, TF2_OP_QUANTIZE, name, NULL, in, in[1] == TF2_NO_TENSOR ? 1 : 2, NULL, TF2_DTYPE_U8, &quant,
         &w->u8[id], error);
@@ -93,7 +96,7 @@ static enum tf2_status want_f32(struct writer *w, tf2_tensor_id id, struct tf2_e
         return keep_constant(w, id, error);
     if (w->f32[id] != TF2_NO_TENSOR)
         return TF2_OK;
-    tf2__rewrite_name(w->to, w->from->tensors[id].name, "float", name);
+    tf2__quant_name(w->from, w->to, false, w->from->tensors[id].name, "float", name);
     return tf2__graph_add_int8(
         w->to, TF2_OP_DEQUANTIZE, name, NULL, &w->u8[id], 1, NULL, TF2_DTYPE_F32, NULL, &w->f32[id], error);
 }
@@ -186,18 +189,6 @@ static enum tf2_status write_lrn(struct writer *w, const struct tf2__node *node,
         &w->u8[node->out], error);
 }
 
-static enum tf2_status
-write_lrn_table(struct writer *w, const struct tf2__node *node, tf2_tensor_id *table, struct tf2_error *error)
-{
-    const struct tf2_shape shape = {.n_dims = 1, .dim = {LRN_TABLE}};
-    float *values = tf2__arena_alloc(w->s->arena, LRN_TABLE, sizeof(*values));
-    if (!values)
-        return tf2__fail_memory(error, LRN_TABLE * sizeof(*values), "a table");
-    if (!tf2__lrn_table(node->attr, &w->s->quant[node->in[0]], &w->s->quant[node->out], LRN_TABLE, values))
-        return tf2__fail(error, TF2_ERR_VALUE, "%s (lrn): its values cannot be quantized", node->name);
-    return add_constant(w, node->name, "table", TF2_DTYPE_F32, shape, NULL, values, table, error);
-}
-
 static enum tf2_status write_int(struct writer *w, uint32_t index, struct tf2_error *error)
 {
     const struct tf2__node *node = &w->from->nodes[index];
@@ -219,14 +210,22 @@ static enum tf2_status write_int(struct writer *w, uint32_t index, struct tf2_er
         TF2__TRY(write_weights(w, index, &in[1], &in[2], error));
         n_in = TF2__MAX(n_in, 3);
     }
-    if (node->op->id == TF2_OP_LRN) {
-        TF2__TRY(write_lrn_table(w, node, &in[1], error));
-        n_in = 2;
-    }
     return tf2__graph_add_int8(
         w->to, node->op->id, node->name, node->attr, in, n_in, &node->activation,
         u8 ? TF2_DTYPE_U8 : TF2_DTYPE_F32, u8 ? &w->s->quant[node->out] : NULL,
         u8 ? &w->u8[node->out] : &w->f32[node->out], error);
+}
+
+/* A layer that the integer arithmetic does not take: tells how to do without. */
+static enum tf2_status write_layer(struct writer *w, uint32_t index, struct tf2_error *error)
+{
+    const enum tf2_status status = write_int(w, index, error);
+    if (!error || (status != TF2_ERR_UNSUPPORTED && status != TF2_ERR_VALUE))
+        return status;
+    const struct tf2_error cause = *error;
+    return tf2__fail(
+        error, status, "%s; it can stay float32: float_nodes (--keep-float) '%s'", cause.message,
+        w->from->nodes[index].name);
 }
 
 static enum tf2_status write_all(struct writer *w, struct tf2_error *error)
@@ -239,7 +238,7 @@ static enum tf2_status write_all(struct writer *w, struct tf2_error *error)
             w->to, tensor->name, tensor->dtype, &tensor->shape, &w->f32[w->from->inputs[i]], error));
     }
     for (uint32_t i = 0; i < w->from->n_nodes; i++)
-        TF2__TRY(w->s->on_int[i] ? write_int(w, i, error) : write_float(w, &w->from->nodes[i], error));
+        TF2__TRY(w->s->on_int[i] ? write_layer(w, i, error) : write_float(w, &w->from->nodes[i], error));
     for (uint32_t i = 0; i < w->from->n_outputs; i++) {
         const struct tf2__graph_output *output = &w->from->outputs[i];
         TF2__TRY(want_f32(w, output->tensor, error));

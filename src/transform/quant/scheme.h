@@ -10,6 +10,7 @@
 #ifndef TF2__QUANT_SCHEME_H
 #define TF2__QUANT_SCHEME_H
 
+#include "transform/pass/rewrite.h"
 #include "transform/quant/observe.h"
 
 /*
@@ -120,6 +121,14 @@ void tf2__scheme_table(
     const struct tf2__quant *out, uint8_t table[256]);
 /* How many tables the node needs: 1, or one per channel; 0 when it is no element-wise function of one input. */
 int64_t tf2__scheme_tables(const struct tf2_graph *graph, const struct tf2__node *node);
+
+/*
+ * A name "base.suffix" for something new in `to`, numbered where needed: free there, and no tensor's of `from`, which
+ * may still have to be copied. constants: whether those of `from` count, too.
+ */
+void tf2__quant_name(
+    const struct tf2_graph *from, const struct tf2_graph *to, bool constants, const char *base,
+    const char *suffix, char name[TF2__REWRITE_NAME_BYTES]);
 
 /* Makes the int8 graph. The constants are copied. On success *result is the caller's. */
 enum tf2_status
