@@ -14,7 +14,7 @@
 #define EXAMPLE_CELLS     28
 #define EXAMPLE_MAX_BYTES ((size_t)32 << 20)
 
-static const char *const range_names[] = {"mse", "minmax", "percentile", "mse", "kl"};
+static const char *const range_names[] = {"auto", "minmax", "percentile", "mse", "kl"};
 
 const struct tf2_model *convert_model(const struct convert_result *result)
 {
