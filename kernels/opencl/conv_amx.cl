@@ -122,6 +122,76 @@ AMX_MULTIPLY(1, 2)
 AMX_MULTIPLY(2, 1)
 AMX_MULTIPLY(1, 1)
 
+static inline void amx_multiply(
+    const struct amx_job *job, __global const uchar *x0, __global const uchar *x1, int m, int n, int *c)
+{
+    if (m == 2 && n == 2)
+        amx_multiply_2x2(job, x0, x1, c);
+    else if (n == 2)
+        amx_multiply_1x2(job, x0, x1, c);
+    else if (m == 2)
+        amx_multiply_2x1(job, x0, x1, c);
+    else
+        amx_multiply_1x1(job, x0, x1, c);
+}
+
+/*
+ * Two tiles of sums, 16 pixels and 32 channels, to u8 when the activation leaves the whole range of a byte: packing
+ * saturates, which is what clamping does, and no factor is so large that a rounded v exceeds 32 bits. The channels of
+ * such weights are dealt to the two tiles in fours (0-3, 8-11, ... and 4-7, 12-15, ...), so that packing puts them in
+ * order.
+ */
+typedef float real_t __attribute__((vector_size(64)));
+typedef int sums_t __attribute__((vector_size(64)));
+typedef short words_t __attribute__((vector_size(64)));
+typedef char bytes_t __attribute__((vector_size(32)));
+typedef uchar byte32 __attribute__((ext_vector_type(32)));
+typedef ushort word32 __attribute__((ext_vector_type(32)));
+typedef byte32 byte32_anywhere __attribute__((aligned(1)));
+
+#define AMX_STEPS(v)                                                                                         \
+    __builtin_astype(                                                                                        \
+        __builtin_ia32_cvtps2dq512_mask(                                                                     \
+            __builtin_astype(v, real_t), __builtin_astype((int16)(0), sums_t), (unsigned short)-1, 4),       \
+        int16)
+#define AMX_WORDS(a, b)                                                                                      \
+    __builtin_ia32_packusdw512(__builtin_astype(a, sums_t), __builtin_astype(b, sums_t))
+#define AMX_BYTES(words)                                                                                     \
+    __builtin_astype(                                                                                        \
+        __builtin_ia32_pmovuswb512_mask(words, __builtin_astype((byte32)(0), bytes_t), (unsigned)-1), byte32)
+/* Words 0-3 or 4-7 of each 128 bits, as integers. */
+#define AMX_LOW(w)                                                                                           \
+    __builtin_astype(__builtin_shufflevector(                                                                                \
+            w, (word32)(0), 0, 32, 1, 32, 2, 32, 3, 32, 8, 32, 9, 32, 10, 32, 11, 32, \
+            16, 32, 17, 32, 18, 32, 19, 32, 24, 32, 25, 32, 26, 32, 27, 32), int16)
+#define AMX_HIGH(w)                                                                                          \
+    __builtin_astype(__builtin_shufflevector(                                                                                \
+            w, (word32)(0), 4, 32, 5, 32, 6, 32, 7, 32, 12, 32, 13, 32, 14, 32, 15, 32, \
+            20, 32, 21, 32, 22, 32, 23, 32, 28, 32, 29, 32, 30, 32, 31, 32), int16)
+
+AMX void amx_store_pairs(
+    const int *c, __global const int *pixels, int n_pixels, int pixel, __global const float *scale,
+    __global const uchar *add, __global uchar *y, const struct epilogue *e)
+{
+    const float16 s0 = vload16(0, scale), s1 = vload16(0, scale + 16);
+    const int16 zero_point = (int16)(e->zero_point), add_zero_point = (int16)(e->add_zero_point);
+    const float16 factor = (float16)(e->add_factor);
+    for (int i = 0; i < 16; i++) {
+        float16 v0 = convert_float16(vload16(0, c + i * 16)) * s0;
+        float16 v1 = convert_float16(vload16(0, c + 256 + i * 16)) * s1;
+        if (e->has_add) {
+            const byte32 a = *(__global const byte32_anywhere *)(add + pixels[2 * n_pixels + pixel + i]);
+            const word32 w = __builtin_convertvector(a, word32);
+            const float16 a0 = convert_float16(AMX_LOW(w) - add_zero_point) * factor;
+            const float16 a1 = convert_float16(AMX_HIGH(w) - add_zero_point) * factor;
+            v0 = v0 + a0;
+            v1 = v1 + a1;
+        }
+        *(__global byte32_anywhere *)(y + pixels[n_pixels + pixel + i]) =
+            AMX_BYTES(AMX_WORDS(AMX_STEPS(v0) + zero_point, AMX_STEPS(v1) + zero_point));
+    }
+}
+
 /* A tile of 16 pixels and n * 16 channels of sums to the output. */
 static inline void amx_finish(
     const int *c, int n, __global const int *pixels, int n_pixels, int pixel, __global const float *scale,
@@ -169,14 +239,14 @@ __kernel void conv_amx(
     const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
     const int groups, const int x_group, const int chunk, const float lo, const float hi, const int zero_point,
     __global uchar *scratch, const int scratch_offset, __global const int *restrict gathered, const int x_step,
-    const int run, const int n_runs)
+    const int run, const int n_runs, const int pairs)
 {
     const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0};
     const int n_tiles = (n_pixels + 15) / 16;
     const int n_blocks = (n_out + 31) / 32; /* of a group */
     const int padded = (n_out + 15) / 16 * 16;
     const int element = is_float ? 4 : 1;
-    int c[1024];
+    int c[2048];
     add += max(add_offset, 0);
     amx_begin();
     for (int group = 0; group < groups; group++) {
@@ -201,32 +271,33 @@ __kernel void conv_amx(
                 job.n_taps = n_taps;
                 job.x_step = x_step ? x_step : 64;
                 job.bias = bias + at;
-                for (int t = first; t < last; t += 2) {
-                    const int p0 = min(t * 16, n_pixels - 16), p1 = min(t * 16 + 16, n_pixels - 16);
-                    const int m = t + 1 < last ? 2 : 1;
-                    __global const uchar *x0, *x1;
-                    if (x_step) {
-                        x0 = from + pixels[p0];
-                        x1 = from + pixels[p1];
-                    } else {
-                        x0 = to + (size_t)(t - first) * n_taps * 1024;
-                        x1 = x0 + (size_t)n_taps * 1024;
+                /* The sums of one pair are stored while the next is multiplied. */
+                for (int t = first; t < last + 2; t += 2) {
+                    if (t < last) {
+                        __global const uchar *x0, *x1;
+                        if (x_step) {
+                            x0 = from + pixels[min(t * 16, n_pixels - 16)];
+                            x1 = from + pixels[min(t * 16 + 16, n_pixels - 16)];
+                        } else {
+                            x0 = to + (size_t)(t - first) * n_taps * 1024;
+                            x1 = x0 + (size_t)n_taps * 1024;
+                        }
+                        job.next = t == first ? job.weights + (size_t)n * n_taps * 1024 : 0;
+                        amx_multiply(&job, x0, x1, min(last - t, 2), n, c + (t & 2) * 512);
                     }
-                    job.next = t == first ? job.weights + (size_t)n * n_taps * 1024 : 0;
-                    if (m == 2 && n == 2)
-                        amx_multiply_2x2(&job, x0, x1, c);
-                    else if (n == 2)
-                        amx_multiply_1x2(&job, x0, x1, c);
-                    else if (m == 2)
-                        amx_multiply_2x1(&job, x0, x1, c);
-                    else
-                        amx_multiply_1x1(&job, x0, x1, c);
-                    amx_finish(
-                        c, n, pixels, n_pixels, p0, scale + at, add + y_channel, out, n_store - channel, &e);
-                    if (m == 2)
-                        amx_finish(
-                            c + n * 256, n, pixels, n_pixels, p1, scale + at, add + y_channel, out,
-                            n_store - channel, &e);
+                    if (t == first)
+                        continue;
+                    const int done = t - 2, m = min(last - done, 2);
+                    for (int i = 0; i < m; i++) {
+                        const int pixel = min((done + i) * 16, n_pixels - 16);
+                        const int *sums = c + (done & 2) * 512 + i * n * 256;
+                        if (pairs)
+                            amx_store_pairs(sums, pixels, n_pixels, pixel, scale + at, add + y_channel, out, &e);
+                        else
+                            amx_finish(
+                                sums, n, pixels, n_pixels, pixel, scale + at, add + y_channel, out,
+                                n_store - channel, &e);
+                    }
                 }
             }
         }

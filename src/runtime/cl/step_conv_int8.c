@@ -35,6 +35,7 @@ struct choice {
     int64_t n_taps;           /* AMX: of 64 bytes, one or more runs each */
     int64_t chunk;            /* AMX: tiles of pixels */
     int32_t run;              /* AMX: bytes of a run */
+    bool pairs;               /* AMX: channels are dealt to pairs of tiles, see conv_amx.cl */
     char kernel[32];
 };
 
@@ -105,6 +106,38 @@ static bool fits(const struct tf2__plan *plan, const struct tf2__step *step)
     return !job.has_add || job.conv.add.stride_c == 1 || job.conv.y.c == 1;
 }
 
+/* Where channel o of a block of 32 lies in its pair of tiles, and back. */
+static int64_t pair_position(int64_t o)
+{
+    return o % 8 / 4 * 16 + o / 8 * 4 + o % 4;
+}
+
+static int64_t pair_channel(int64_t position)
+{
+    return position % 16 / 4 * 8 + position / 16 * 4 + position % 4;
+}
+
+/* Whole blocks of u8 that saturate by themselves, no factor large enough to leave 32 bits. */
+static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+{
+    const struct tf2__step *step = job->step;
+    const struct tf2__plan_tensor *tensors = plan->tensors;
+    const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]], *y = &tensors[step->out];
+    if (y->dtype != TF2_DTYPE_U8 || job->y_stride != 1 || job->out_per_group % 32 != 0)
+        return false;
+    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&y->quant, &step->node->activation);
+    if (bounds.lo != (float)-y->quant.zero_point || bounds.hi != (float)(255 - y->quant.zero_point))
+        return false;
+    if (job->has_add && tf2__quant_factor(tensors[step->in[3]].quant.scale, y->quant.scale) > 1e6f)
+        return false;
+    for (int64_t o = 0; o < job->groups * job->out_per_group; o++) {
+        double numerator = (double)x->quant.scale * tf2__quant_scale(&w->quant, o);
+        if (tf2__quant_factor(numerator, y->quant.scale) >= 0.5f)
+            return false;
+    }
+    return true;
+}
+
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
  * one run per tap. */
 static enum tf2_status
@@ -129,6 +162,7 @@ static enum tf2_status choose_amx(
     struct tf2_error *error)
 {
     TF2__TRY(choose_runs(plan, job, choice, error));
+    choice->pairs = can_pair(plan, job);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, 16);
     int64_t tile_bytes = job->x_step ? 16 * job->x_step : choice->n_taps * 1024;
     /* What is written comes back for each block of channels, as what is read does. */
@@ -213,9 +247,9 @@ zero_point_sum(const struct job *job, const struct tf2__quant *x, const int8_t *
     return sum;
 }
 
-/* Bias and factor per output channel; groups are padded to `lanes` channels. */
+/* Bias and factor per output channel; groups are padded to `lanes` channels. pairs: in the order of pairs of tiles. */
 static enum tf2_status make_channels(
-    struct tf2__cl_build *build, const struct job *job, int64_t lanes, uint32_t *bias, uint32_t *scale)
+    struct tf2__cl_build *build, const struct job *job, int64_t lanes, bool pairs, uint32_t *bias, uint32_t *scale)
 {
     const struct tf2__plan_tensor *tensors = build->plan->tensors;
     const struct tf2__step *step = job->step;
@@ -227,7 +261,10 @@ static enum tf2_status make_channels(
     TF2__TRY(tf2__cl_buffer_map(build, job->groups * padded, bias, &bias_data));
     TF2__TRY(tf2__cl_buffer_map(build, job->groups * padded, scale, &scale_data));
     for (int64_t i = 0; i < job->groups * padded; i++) {
-        int64_t group = i / padded, o = group * job->out_per_group + i % padded;
+        int64_t group = i / padded, in_group = i % padded;
+        if (pairs)
+            in_group = in_group / 32 * 32 + pair_channel(in_group % 32);
+        int64_t o = group * job->out_per_group + in_group;
         bool valid = i % padded < job->out_per_group;
         uint32_t value = valid && from ? (uint32_t)from[o] : 0;
         if (valid)
@@ -248,11 +285,11 @@ static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps
 }
 
 /* Blocks of 32 channels; the last one has 16 when that is enough. */
-static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_taps)
+static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_taps, bool pairs)
 {
     int64_t block = o / 32, tap = place / 64, byte = place % 64;
-    int64_t n = TF2__MIN((padded - block * 32) / 16, 2);
-    return block * 32 * n_taps * 64 + (tap * n + o % 32 / 16) * 1024 + byte / 4 * 64 + o % 16 * 4 + byte % 4;
+    int64_t n = TF2__MIN((padded - block * 32) / 16, 2), at = pairs ? pair_position(o % 32) : o % 32;
+    return block * 32 * n_taps * 64 + (tap * n + at / 16) * 1024 + byte / 4 * 64 + at % 16 * 4 + byte % 4;
 }
 
 static enum tf2_status
@@ -269,7 +306,7 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
         int8_t *to = (int8_t *)data + g * group_bytes;
         for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
             for (int64_t k = 0; k < job->n_inputs; k++) {
-                int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, choice->n_taps)
+                int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, choice->n_taps, choice->pairs)
                                          : place_dot(taps->place[k], o, lanes, choice->n_taps);
                 to[at] = weights[k];
             }
@@ -339,7 +376,7 @@ begin(struct tf2__cl_build *build, const struct job *job, const struct choice *c
     TF2__TRY(pack(build, job, choice, lanes, &buffers[0]));
     TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &buffers[1]));
     TF2__TRY(make_pixels(build, job, &buffers[2]));
-    TF2__TRY(make_channels(build, job, lanes, &buffers[3], &buffers[4]));
+    TF2__TRY(make_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_launch_begin(
         build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
     TF2__TRY(arg_head(build, job, choice->n_taps, buffers));
@@ -394,6 +431,7 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
     tf2__cl_arg_int(build, job->x_step);
     tf2__cl_arg_int(build, choice->run);
     tf2__cl_arg_int(build, choice->taps.n);
+    tf2__cl_arg_int(build, choice->pairs);
     tf2__cl_launch_size(build, 1, 1);
     return TF2_OK;
 }
@@ -434,7 +472,7 @@ static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *j
     tf2__cl_conv_inputs(&job->conv, offsets);
     TF2__TRY(tf2__cl_buffer_from(build, offsets, n_taps, &buffers[1]));
     TF2__TRY(make_pixels(build, job, &buffers[2]));
-    TF2__TRY(make_channels(build, job, 1, &buffers[3], &buffers[4]));
+    TF2__TRY(make_channels(build, job, 1, false, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_buffer_map(build, n_taps * row / 4, &buffers[0], &data));
     memset(data, 0, (size_t)(n_taps * row));
     for (int64_t c = 0; c < job->groups; c++) {
