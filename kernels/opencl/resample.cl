@@ -40,6 +40,29 @@ __kernel void resize(
     }
 }
 
+/* Where the row of work item `index` lies: adds to the offsets of x and y, gives the table of its last dimension. 0: the
+ * row has no source. */
+static inline int
+pad_row(__global const int *t, int index, __private int *x_at, __private int *y_at, __global const int **last)
+{
+    __global const int *source = t + 16;
+    int inside = 1;
+    for (int d = 0; d < 7; d++)
+        source += t[d];
+    *last = source;
+    for (int d = 6; d >= 0; d--) {
+        source -= t[d];
+        const int i = index % t[d];
+        index /= t[d];
+        *y_at += i * t[8 + d];
+        if (source[i] < 0)
+            inside = 0;
+        else
+            *x_at += source[i];
+    }
+    return inside;
+}
+
 /*
  * pad: y[i] = x[source(i)], or `value` where a dimension has no source (-1). Any strides.
  * NDRange: dimension 0: outer output indices; the last dimension is looped over. t: extents of y [8], strides
@@ -49,29 +72,16 @@ __kernel void pad(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
     __global const int *restrict t, const float value)
 {
-    int index = get_global_id(0);
-    __global const int *source = t + 16;
-    int inside = 1;
-    x += x_offset;
-    y += y_offset;
-    for (int d = 0; d < 7; d++)
-        source += t[d];
-    __global const int *last = source;
-    for (int d = 6; d >= 0; d--) {
-        source -= t[d];
-        const int i = index % t[d];
-        index /= t[d];
-        y += i * t[8 + d];
-        if (source[i] < 0)
-            inside = 0;
-        else
-            x += source[i];
-    }
+    __global const int *last;
+    int x_at = x_offset, y_at = y_offset;
+    const int inside = pad_row(t, get_global_id(0), &x_at, &y_at, &last);
+    x += x_at;
+    y += y_at;
     for (int i = 0; i < t[7]; i++)
         y[i * t[15]] = inside && last[i] >= 0 ? x[last[i]] : value;
 }
 
-/* The same for bytes; nearest only. Results lie between lo and hi. */
+/* resize for bytes; nearest only. Results lie between lo and hi. */
 __kernel void resize_bytes(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const int *restrict t, const int n_channels, const int lo, const int hi)
@@ -87,29 +97,16 @@ __kernel void resize_bytes(
     }
 }
 
-/* The same for bytes; x between lo and hi. */
+/* pad for bytes; x between lo and hi. */
 __kernel void pad_bytes(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const int *restrict t, const int value, const int lo, const int hi)
 {
-    int index = get_global_id(0);
-    __global const int *source = t + 16;
-    int inside = 1;
-    x += x_offset;
-    y += y_offset;
-    for (int d = 0; d < 7; d++)
-        source += t[d];
-    __global const int *last = source;
-    for (int d = 6; d >= 0; d--) {
-        source -= t[d];
-        const int i = index % t[d];
-        index /= t[d];
-        y += i * t[8 + d];
-        if (source[i] < 0)
-            inside = 0;
-        else
-            x += source[i];
-    }
+    __global const int *last;
+    int x_at = x_offset, y_at = y_offset;
+    const int inside = pad_row(t, get_global_id(0), &x_at, &y_at, &last);
+    x += x_at;
+    y += y_at;
     for (int i = 0; i < t[7]; i++)
         y[i * t[15]] = (uchar)(inside && last[i] >= 0 ? min(max((int)x[last[i]], lo), hi) : value);
 }
