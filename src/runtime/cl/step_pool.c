@@ -16,8 +16,7 @@ struct span {
 static struct span span_at(const struct tf2__window_dim *w, int64_t o)
 {
     struct span s = {.start = o * w->stride - w->pad_begin};
-    s.first = s.start < 0 ? tf2__ceil_div(-s.start, w->dilation) : 0;
-    s.last = TF2__MIN(w->kernel, tf2__ceil_div(TF2__MAX(w->in - s.start, 0), w->dilation));
+    tf2__window_taps(w, o, &s.first, &s.last);
     s.last = TF2__MAX(s.last, s.first);
     s.padded = TF2__MIN(w->kernel, tf2__ceil_div(w->in + w->pad_end - s.start, w->dilation));
     return s;
