@@ -46,6 +46,8 @@ extern "C" {
     X(ERR_BUILD, 42, "kernel does not build")                                                                \
     X(ERR_CANCELLED, 50, "cancelled")                                                                        \
     X(ERR_TIMEOUT, 51, "timed out")                                                                          \
+    X(ERR_BUSY, 52, "too much is waiting already")                                                           \
+    X(ERR_DEADLINE, 53, "its deadline passed before it ran")                                                 \
     X(ERR_INTERNAL, 90, "internal error")
 
 enum tf2_status {

@@ -96,6 +96,7 @@
 
 #include <tf2/common.h>
 #include <tf2/device.h>
+#include <tf2/engine.h>
 #include <tf2/graph.h>
 #include <tf2/image.h>
 #include <tf2/model.h>

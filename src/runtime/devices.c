@@ -4,6 +4,7 @@
  */
 #include "runtime/devices.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/environment.h"
@@ -13,6 +14,7 @@
 
 struct tf2_devices {
     struct tf2_env env;
+    atomic_uint n_handles;
     struct tf2__cl_platforms *cl; /* opened when the first OpenCL device is asked for */
     size_t n;
     struct tf2__device *device[MAX_DEVICES];
@@ -23,16 +25,25 @@ static enum tf2_status open_cl(struct tf2_devices *devices, struct tf2_error *er
     return devices->cl ? TF2_OK : tf2__cl_platforms_open(&devices->env, &devices->cl, error);
 }
 
-static enum tf2_status add(struct tf2_devices *devices, bool host, size_t cl_index, struct tf2_error *error)
+enum tf2_status
+tf2__devices_add(struct tf2_devices *devices, struct tf2__device *device, struct tf2_error *error)
 {
     if (devices->n == MAX_DEVICES)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "more than %d devices", MAX_DEVICES);
-    struct tf2__device **slot = &devices->device[devices->n];
-    TF2__TRY(
-        host ? tf2__host_open(&devices->env, slot, error)
-             : tf2__cl_device_open(devices->cl, cl_index, slot, error));
-    devices->n++;
+    devices->device[devices->n++] = device;
     return TF2_OK;
+}
+
+static enum tf2_status add(struct tf2_devices *devices, bool host, size_t cl_index, struct tf2_error *error)
+{
+    struct tf2__device *device = NULL;
+    TF2__TRY(
+        host ? tf2__host_open(&devices->env, &device, error)
+             : tf2__cl_device_open(devices->cl, cl_index, &device, error));
+    enum tf2_status status = tf2__devices_add(devices, device, error);
+    if (status != TF2_OK)
+        device->ops->destroy(device);
+    return status;
 }
 
 static enum tf2_status add_first(struct tf2_devices *devices, size_t n, struct tf2_error *error)
@@ -93,17 +104,27 @@ static enum tf2_status add_all(struct tf2_devices *devices, const char *spec, st
     }
 }
 
-enum tf2_status tf2_devices_open(
-    const char *spec, const struct tf2_env *env, struct tf2_devices **out, struct tf2_error *error)
+enum tf2_status
+tf2__devices_create(const struct tf2_env *env, struct tf2_devices **out, struct tf2_error *error)
 {
     struct tf2_env copy;
-    if (!out)
-        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "devices: no place for the handle (NULL)");
     tf2__env_copy(&copy, env);
     struct tf2_devices *devices = tf2__calloc(&copy, 1, sizeof(*devices));
     if (!devices)
         return tf2__fail_memory(error, sizeof(*devices), "the devices");
     devices->env = copy;
+    atomic_init(&devices->n_handles, 1);
+    *out = devices;
+    return TF2_OK;
+}
+
+enum tf2_status tf2_devices_open(
+    const char *spec, const struct tf2_env *env, struct tf2_devices **out, struct tf2_error *error)
+{
+    struct tf2_devices *devices;
+    if (!out)
+        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "devices: no place for the handle (NULL)");
+    TF2__TRY(tf2__devices_create(env, &devices, error));
     enum tf2_status status = add_all(devices, spec && *spec ? spec : "all", error);
     if (status != TF2_OK) {
         tf2_devices_close(&devices);
@@ -119,13 +140,26 @@ void tf2_devices_close(struct tf2_devices **handle)
         return;
     struct tf2_devices *devices = *handle;
     struct tf2_env env = devices->env;
+    *handle = NULL;
+    if (atomic_fetch_sub(&devices->n_handles, 1) > 1)
+        return;
     while (devices->n > 0) {
         devices->n--;
         devices->device[devices->n]->ops->destroy(devices->device[devices->n]);
     }
     tf2__cl_platforms_close(&devices->cl);
     tf2__free(&env, devices);
-    *handle = NULL;
+}
+
+struct tf2_devices *tf2__devices_ref(struct tf2_devices *devices)
+{
+    atomic_fetch_add(&devices->n_handles, 1);
+    return devices;
+}
+
+const struct tf2_env *tf2__devices_env(const struct tf2_devices *devices)
+{
+    return &devices->env;
 }
 
 size_t tf2_devices_count(const struct tf2_devices *devices)

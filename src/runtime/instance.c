@@ -250,7 +250,20 @@ void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__insta
     }
 }
 
-uint64_t tf2__instance_step_ns(const struct tf2__instance *instance, uint32_t step)
+void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t index, struct tf2_step_info *info)
 {
-    return instance->step_ns ? instance->step_ns[step] : 0;
+    static const char *const kinds[] = {"", "copy", "fill", "pixels"};
+    const struct tf2__step *step = &instance->plan->steps[index];
+    *info = (struct tf2_step_info){
+        .name = step->name,
+        .op = step->node ? step->node->op->name : kinds[step->kind],
+        .kernel = step->kernel ? step->kernel : "",
+        .macs = step->macs,
+        .total_ns = instance->step_ns ? instance->step_ns[index] : 0,
+        .n_runs = atomic_load_explicit(&instance->n_runs, memory_order_relaxed)};
+}
+
+void tf2__instance_abort(struct tf2__instance *instance)
+{
+    (void)instance;
 }

@@ -6,6 +6,8 @@
 #ifndef TF2__INSTANCE_H
 #define TF2__INSTANCE_H
 
+#include <tf2/session.h>
+
 #include "runtime/device.h"
 
 struct tf2__instance;
@@ -51,6 +53,9 @@ enum tf2_status tf2__instance_read(
  */
 enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part, struct tf2_error *error);
 
+/* Ends the run that is under way: parts that wait for another one give up. Any thread. */
+void tf2__instance_abort(struct tf2__instance *instance);
+
 struct tf2__instance_stats {
     uint64_t n_runs; /* that succeeded */
     uint64_t streamed_bytes, transfer_ns, stall_ns; /* see struct tf2__device_stats; all parts together */
@@ -62,7 +67,7 @@ struct tf2__instance_stats {
 
 /* May be called while other threads run. */
 void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__instance_stats *stats);
-/* Over all runs; 0 without profile. Not during a run. */
-uint64_t tf2__instance_step_ns(const struct tf2__instance *instance, uint32_t step);
+/* index < plan->n_steps. Times are over all runs, 0 without profile; while other threads run they may be a little old. */
+void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t index, struct tf2_step_info *info);
 
 #endif

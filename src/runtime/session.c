@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session.c: an instance on one device behind the public calls: names become shapes, and arguments are checked.
+ * session.c: an instance on one device behind the public calls, which check their arguments.
  */
 #include <tf2/session.h>
 
 #include "runtime/devices.h"
 #include "runtime/instance.h"
+#include "runtime/shapes.h"
 #include "transform/model/model.h"
 
 struct tf2_session {
@@ -20,72 +21,16 @@ void tf2_session_options_defaults(struct tf2_session_options *options)
         memset(options, 0, sizeof(*options));
 }
 
-static const struct tf2_shape *
-find_shape(const struct tf2_session_options *options, const char *name, bool only)
-{
-    for (size_t i = 0; i < options->n_input_shapes; i++) {
-        const struct tf2_named_shape *shape = &options->input_shapes[i];
-        bool unnamed = !shape->name || !*shape->name;
-        if (unnamed ? only : strcmp(shape->name, name) == 0)
-            return &shape->shape;
-    }
-    return NULL;
-}
-
-static enum tf2_status check_shape_names(
-    const struct tf2_graph *graph, const struct tf2_session_options *options, struct tf2_error *error)
-{
-    for (size_t i = 0; i < options->n_input_shapes; i++) {
-        const char *name = options->input_shapes[i].name;
-        bool found = (!name || !*name) && graph->n_inputs == 1;
-        for (uint32_t k = 0; k < graph->n_inputs && name && !found; k++)
-            found = strcmp(graph->tensors[graph->inputs[k]].name, name) == 0;
-        if (!found)
-            return tf2__fail(error, TF2_ERR_NOT_FOUND, "no input is called '%s'", name ? name : "");
-    }
-    return TF2_OK;
-}
-
-static enum tf2_status check_options(
-    const struct tf2_graph *graph, const struct tf2_session_options *options, struct tf2_error *error)
-{
-    if (options->n_input_shapes && !options->input_shapes)
-        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "session: input_shapes is NULL, n_input_shapes is not 0");
-    TF2__TRY(check_shape_names(graph, options, error));
-    if (options->batch < 0)
-        return tf2__fail(
-            error, TF2_ERR_INVALID_ARGUMENT, "batch %lld, wanted 1 or more", (long long)options->batch);
-    return TF2_OK;
-}
-
-static enum tf2_status find_shapes(
-    const struct tf2_graph *graph, const struct tf2_session_options *options, struct tf2_shape *shapes,
-    struct tf2_error *error)
-{
-    for (uint32_t i = 0; i < graph->n_inputs; i++) {
-        const struct tf2__tensor *tensor = &graph->tensors[graph->inputs[i]];
-        const struct tf2_shape *wanted = find_shape(options, tensor->name, graph->n_inputs == 1);
-        shapes[i] = wanted ? *wanted : tensor->shape;
-        if (shapes[i].n_dims != tensor->shape.n_dims)
-            return tf2__fail(
-                error, TF2_ERR_SHAPE, "input '%s': a shape of %u dimensions, wanted %u", tensor->name,
-                shapes[i].n_dims, tensor->shape.n_dims);
-        if (!wanted && options->batch && shapes[i].n_dims > 0)
-            shapes[i].dim[0] = options->batch;
-    }
-    return TF2_OK;
-}
-
 static enum tf2_status make_instance(
     struct tf2_session *session, const struct tf2_model *model, struct tf2__device *device,
     const struct tf2_session_options *options, struct tf2_error *error)
 {
     const struct tf2_graph *graph = model->graph;
-    TF2__TRY(check_options(graph, options, error));
     struct tf2_shape *shapes = tf2__calloc(&session->env, graph->n_inputs, sizeof(*shapes));
     if (!shapes)
         return tf2__fail_memory(error, graph->n_inputs * sizeof(*shapes), "input shapes");
-    enum tf2_status status = find_shapes(graph, options, shapes, error);
+    enum tf2_status status = tf2__input_shapes(
+        graph, options->input_shapes, options->n_input_shapes, options->batch, shapes, error);
     const struct tf2__instance_options how = {
         .input_shapes = shapes,
         .pixels = options->pixels ? &model->preprocess : NULL,
@@ -193,18 +138,8 @@ void tf2_session_stats(const struct tf2_session *session, struct tf2_session_sta
 
 enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)
 {
-    static const char *const kinds[] = {"", "copy", "fill", "pixels"};
     if (!session || !info || index >= session->plan->n_steps)
         return TF2_ERR_INVALID_ARGUMENT;
-    const struct tf2__step *step = &session->plan->steps[index];
-    struct tf2__instance_stats stats;
-    tf2__instance_stats(session->instance, &stats);
-    *info = (struct tf2_step_info){
-        .name = step->name,
-        .op = step->node ? step->node->op->name : kinds[step->kind],
-        .kernel = step->kernel ? step->kernel : "",
-        .macs = step->macs,
-        .total_ns = tf2__instance_step_ns(session->instance, (uint32_t)index),
-        .n_runs = stats.n_runs};
+    tf2__instance_step_info(session->instance, (uint32_t)index, info);
     return TF2_OK;
 }

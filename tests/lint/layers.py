@@ -51,7 +51,7 @@ PUBLIC = {
     "runtime/host": {"common.h", "op.h", "device.h"},
     "runtime/cl": {"common.h", "op.h", "device.h"},
     "runtime": {"common.h", "op.h", "graph.h", "model.h", "device.h", "session.h"},
-    "sched": {"common.h", "op.h", "graph.h", "model.h", "device.h", "session.h"},
+    "sched": {"common.h", "op.h", "graph.h", "model.h", "device.h", "session.h", "engine.h"},
     "api": None,
 }
 

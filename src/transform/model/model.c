@@ -120,10 +120,20 @@ enum tf2_status tf2_model_from_graph(
     return TF2_OK;
 }
 
+struct tf2_model *tf2__model_ref(struct tf2_model *model)
+{
+    atomic_fetch_add(&model->n_more_handles, 1);
+    return model;
+}
+
 void tf2_model_destroy(struct tf2_model **model)
 {
     if (!model || !*model)
         return;
+    if (atomic_fetch_sub(&(*model)->n_more_handles, 1) > 0) {
+        *model = NULL;
+        return;
+    }
     struct tf2_env env = (*model)->env;
     tf2_graph_destroy(&(*model)->graph);
     tf2__free(&env, (*model)->name);

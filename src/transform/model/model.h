@@ -6,6 +6,8 @@
 #ifndef TF2__MODEL_MODEL_H
 #define TF2__MODEL_MODEL_H
 
+#include <stdatomic.h>
+
 #include <tf2/model.h>
 
 #include "common/file.h"
@@ -13,6 +15,7 @@
 
 struct tf2_model {
     struct tf2_env env; /* the graph's */
+    atomic_uint n_more_handles; /* beside the first one */
     char *name;
     struct tf2_graph *graph;
     struct tf2_preprocess preprocess;
@@ -32,6 +35,9 @@ struct tf2_model {
     struct tf2__file file;
     void *copy; /* for tf2_model_load_memory */
 };
+
+/* Another handle to the same model; the last tf2_model_destroy frees it. */
+struct tf2_model *tf2__model_ref(struct tf2_model *model);
 
 /* Counts the work, the weights and the integer nodes of model->graph, which has been verified. */
 enum tf2_status tf2__model_count(struct tf2_model *model, struct tf2_error *error);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * route.c: the ways of requests through devices.
+ *
+ *     replicate   one route for each device                     tier 0
+ *     split       one route, its only stage has all devices     tier 0; replicas, which share its weights, tier 1
+ *     pipeline    one route of as many stages as devices        tier 0
+ *
+ * A route of a higher tier is taken while none of a lower one is healthy. When a route is complete its stages run once
+ * on made-up inputs: what comes out is kept for later checks of the devices, and the time for the first charges.
+ */
+#include "sched/internal.h"
+
+/* --- memory --- */
+
+static void free_values(const struct tf2_env *env, void **values, uint32_t n)
+{
+    for (uint32_t i = 0; values && i < n; i++)
+        tf2__free(env, values[i]);
+    tf2__free(env, values);
+}
+
+static void free_stage(const struct tf2_env *env, struct tf2__stage *stage)
+{
+    for (size_t i = TF2__COUNT(stage->instances); i-- > 0;)
+        tf2__instance_destroy(&stage->instances[i]);
+    free_values(env, stage->check_inputs, stage->n_inputs);
+    free_values(env, stage->check_outputs, stage->n_outputs);
+    tf2_graph_destroy(&stage->graph);
+    tf2__free(env, stage->workers);
+    tf2__free(env, stage->inputs);
+    tf2__free(env, stage->outputs);
+}
+
+static void free_route(const struct tf2_env *env, struct tf2__route *route)
+{
+    for (uint32_t i = 0; route->jobs && i < route->max_jobs; i++) {
+        free_values(env, route->jobs[i].buffers, route->n_buffers);
+        tf2__free(env, route->jobs[i].requests);
+    }
+    for (uint32_t i = 0; route->stages && i < route->n_stages; i++)
+        free_stage(env, &route->stages[i]);
+    tf2__free(env, route->jobs);
+    tf2__free(env, route->stages);
+    tf2__free(env, route->buffer_bytes);
+}
+
+void tf2__routes_free(struct tf2_accelerator *accelerator)
+{
+    const struct tf2_env *env = &accelerator->engine->env;
+    /* Backwards: later routes use packed weights of the first one. */
+    for (uint32_t i = accelerator->routes ? accelerator->n_routes : 0; i-- > 0;)
+        free_route(env, &accelerator->routes[i]);
+    tf2__free(env, accelerator->routes);
+    accelerator->routes = NULL;
+    accelerator->n_routes = 0;
+}
+
+static enum tf2_status make_jobs(struct tf2__route *route, uint32_t max_jobs, struct tf2_error *error)
+{
+    struct tf2_accelerator *accelerator = route->accelerator;
+    const struct tf2_env *env = &accelerator->engine->env;
+    const uint32_t most = accelerator->batch_sizes[accelerator->n_batch_sizes - 1];
+    route->jobs = tf2__calloc(env, max_jobs, sizeof(*route->jobs));
+    if (!route->jobs)
+        return tf2__fail_memory(error, max_jobs * sizeof(*route->jobs), "jobs");
+    route->max_jobs = max_jobs;
+    for (uint32_t i = 0; i < max_jobs; i++) {
+        struct tf2__job *job = &route->jobs[i];
+        job->accelerator = accelerator;
+        job->requests = tf2__calloc(env, most, sizeof(*job->requests));
+        job->buffers = tf2__calloc(env, route->n_buffers, sizeof(*job->buffers));
+        if (!job->requests || !job->buffers)
+            return tf2__fail_memory(error, most * sizeof(*job->requests), "a job");
+        for (uint32_t k = 0; k < route->n_buffers; k++) {
+            job->buffers[k] = tf2__alloc(env, route->buffer_bytes[k] * most);
+            if (!job->buffers[k])
+                return tf2__fail_memory(error, route->buffer_bytes[k] * most, "a pipeline's buffer");
+        }
+        tf2__list_append(&route->idle_jobs, &job->link);
+    }
+    return TF2_OK;
+}
+
+/* --- stages --- */
+
+static enum tf2_status init_stage(
+    struct tf2__route *route, struct tf2__stage *stage, const uint32_t *workers, uint32_t n, struct tf2_error *error)
+{
+    stage->n_parts = n;
+    stage->workers = tf2__calloc(&route->accelerator->engine->env, n, sizeof(*stage->workers));
+    if (!stage->workers)
+        return tf2__fail_memory(error, n * sizeof(*stage->workers), "a stage");
+    for (uint32_t i = 0; i < n; i++) {
+        stage->workers[i] = workers[i];
+        route->workers |= (uint64_t)1 << workers[i];
+    }
+    return TF2_OK;
+}
+
+/* The instances of a stage, one for each batch size. shapes: of its graph's inputs, for one request. */
+static enum tf2_status make_instances(
+    const struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes, const double *shares,
+    const struct tf2__stage *like, struct tf2_error *error)
+{
+    const struct tf2_engine *engine = accelerator->engine;
+    const struct tf2_graph *graph = stage->graph ? stage->graph : accelerator->model->graph;
+    struct tf2__device *devices[64];
+    struct tf2_shape *batched = tf2__calloc(&engine->env, graph->n_inputs, sizeof(*batched));
+    if (!batched)
+        return tf2__fail_memory(error, graph->n_inputs * sizeof(*batched), "shapes");
+    for (uint32_t i = 0; i < stage->n_parts; i++)
+        devices[i] = engine->workers[stage->workers[i]].device;
+    enum tf2_status status = TF2_OK;
+    for (uint32_t k = 0; k < accelerator->n_batch_sizes && status == TF2_OK; k++) {
+        memcpy(batched, shapes, graph->n_inputs * sizeof(*batched));
+        for (uint32_t i = 0; k > 0 && i < graph->n_inputs; i++) {
+            if (batched[i].n_dims > 0)
+                batched[i].dim[0] = accelerator->batch_sizes[k];
+        }
+        const struct tf2__instance_options options = {
+            .input_shapes = batched,
+            .pixels = accelerator->pixels ? &accelerator->model->preprocess : NULL,
+            .weight_budget_bytes = accelerator->weight_budget_bytes,
+            .profile = accelerator->profile};
+        status = tf2__instance_create(
+            graph, devices, shares, stage->n_parts, &options, like ? like->instances[k] : NULL, &stage->instances[k],
+            error);
+    }
+    tf2__free(&engine->env, batched);
+    stage->n_inputs = graph->n_inputs;
+    stage->n_outputs = graph->n_outputs;
+    return status;
+}
+
+/* Every input and output of a batch has the batch on its first axis, as many times what one request has. */
+static enum tf2_status
+check_batches(const struct tf2_accelerator *accelerator, const struct tf2__stage *stage, struct tf2_error *error)
+{
+    const struct tf2__plan *one = tf2__instance_plan(stage->instances[0]);
+    for (uint32_t k = 1; k < accelerator->n_batch_sizes; k++) {
+        const struct tf2__plan *batch = tf2__instance_plan(stage->instances[k]);
+        for (uint32_t i = 0; i < stage->n_inputs + stage->n_outputs; i++) {
+            bool in = i < stage->n_inputs;
+            uint32_t t1 = in ? one->inputs[i] : one->outputs[i - stage->n_inputs];
+            uint32_t tn = in ? batch->inputs[i] : batch->outputs[i - stage->n_inputs];
+            const struct tf2_shape *a = &one->tensors[t1].shape, *b = &batch->tensors[tn].shape;
+            if (a->n_dims == 0 || a->dim[0] != 1 || b->dim[0] != accelerator->batch_sizes[k] ||
+                tf2_shape_count(b) != tf2_shape_count(a) * accelerator->batch_sizes[k])
+                return tf2__fail(
+                    error, TF2_ERR_UNSUPPORTED, "'%s' has no batch axis of one item per request: load it without batch sizes",
+                    one->tensors[t1].name);
+        }
+    }
+    return TF2_OK;
+}
+
+/* --- checks --- */
+
+/* Pseudo-random numbers of moderate size: bytes for pixels, else floats within -1 ... 1. */
+static void fill_values(const struct tf2__plan_tensor *tensor, void *data, uint64_t seed)
+{
+    int64_t n = tf2_shape_count(&tensor->shape);
+    for (int64_t i = 0; i < n; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
+        if (tensor->dtype == TF2_DTYPE_F32)
+            ((float *)data)[i] = (float)((double)(seed >> 40) / (1 << 23) - 1);
+        else
+            ((uint8_t *)data)[i] = (uint8_t)(seed >> 56);
+    }
+}
+
+static void **alloc_values(
+    const struct tf2_env *env, const struct tf2__plan *plan, const uint32_t *tensors, uint32_t n, size_t copies)
+{
+    void **values = tf2__calloc(env, n, sizeof(*values));
+    for (uint32_t i = 0; values && i < n; i++) {
+        const struct tf2__plan_tensor *t = &plan->tensors[tensors[i]];
+        values[i] = tf2__alloc(env, copies * (size_t)tf2_shape_count(&t->shape) * tf2_dtype_size_bytes(t->dtype));
+        if (!values[i]) {
+            free_values(env, values, n);
+            return NULL;
+        }
+    }
+    return values;
+}
+
+/* Notes what the stage gives for made-up inputs. */
+static enum tf2_status
+make_check(const struct tf2_accelerator *accelerator, struct tf2__stage *stage, struct tf2_error *error)
+{
+    const struct tf2_env *env = &accelerator->engine->env;
+    const struct tf2__plan *plan = tf2__instance_plan(stage->instances[0]);
+    stage->check_inputs = alloc_values(env, plan, plan->inputs, stage->n_inputs, 1);
+    stage->check_outputs = alloc_values(env, plan, plan->outputs, stage->n_outputs, 2); /* noted, and found later */
+    if (!stage->check_inputs || !stage->check_outputs)
+        return tf2__fail_memory(error, (size_t)plan->arena_bytes, "a device's check");
+    for (uint32_t i = 0; i < stage->n_inputs; i++)
+        fill_values(&plan->tensors[plan->inputs[i]], stage->check_inputs[i], i + 1);
+    return tf2__stage_check(stage, true, error);
+}
+
+/* The time of one run, without copying; the second of two. */
+static enum tf2_status time_run(struct tf2__instance *instance, double *ns, struct tf2_error *error)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t start_ns = tf2__clock_ns();
+        TF2__TRY(tf2__instance_run(instance, 0, error));
+        *ns = (double)(tf2__clock_ns() - start_ns);
+    }
+    return TF2_OK;
+}
+
+/* --- placements --- */
+
+static struct tf2__route *add_route(struct tf2_accelerator *accelerator, uint32_t tier, uint32_t n_stages)
+{
+    struct tf2__route *route = &accelerator->routes[accelerator->n_routes];
+    route->stages = tf2__calloc(&accelerator->engine->env, n_stages, sizeof(*route->stages));
+    if (!route->stages)
+        return NULL;
+    route->accelerator = accelerator;
+    route->tier = tier;
+    route->n_stages = n_stages;
+    tf2__list_init(&route->idle_jobs);
+    accelerator->n_routes++;
+    return route;
+}
+
+/* One stage over n devices. */
+static enum tf2_status add_simple(
+    struct tf2_accelerator *accelerator, uint32_t tier, const uint32_t *workers, uint32_t n, const double *shares,
+    const struct tf2__stage *like, struct tf2_error *error)
+{
+    struct tf2__route *route = add_route(accelerator, tier, 1);
+    if (!route)
+        return tf2__fail_memory(error, sizeof(*route->stages), "a route");
+    struct tf2__stage *stage = &route->stages[0];
+    TF2__TRY(init_stage(route, stage, workers, n, error));
+    TF2__TRY(make_instances(accelerator, stage, accelerator->input_shapes, shares, like, error));
+    TF2__TRY(check_batches(accelerator, stage, error));
+    if (n == 1)
+        TF2__TRY(make_check(accelerator, stage, error));
+    return make_jobs(route, 1, error);
+}
+
+static enum tf2_status add_replicas(
+    struct tf2_accelerator *accelerator, uint32_t tier, const uint32_t *workers, uint32_t n, struct tf2_error *error)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct tf2__stage *like = accelerator->n_routes ? &accelerator->routes[0].stages[0] : NULL;
+        TF2__TRY(add_simple(accelerator, tier, &workers[i], 1, NULL, like, error));
+    }
+    return TF2_OK;
+}
+
+/* What batches cost, on the first device that runs one alone. */
+static enum tf2_status measure(struct tf2_accelerator *accelerator, struct tf2_error *error)
+{
+    for (uint32_t i = 0; i < accelerator->n_routes; i++) {
+        struct tf2__route *route = &accelerator->routes[i];
+        if (route->n_stages > 1 || route->stages[0].n_parts > 1)
+            continue;
+        for (uint32_t k = 0; k < accelerator->n_batch_sizes; k++)
+            TF2__TRY(time_run(route->stages[0].instances[k], &accelerator->run_ns[k], error));
+        return TF2_OK;
+    }
+    return TF2_OK;
+}
+
+enum tf2_status tf2__routes_make(
+    struct tf2_accelerator *accelerator, const struct tf2_load_options *options, const uint32_t *workers,
+    uint32_t n_workers, struct tf2_error *error)
+{
+    (void)options;
+    accelerator->routes = tf2__calloc(&accelerator->engine->env, n_workers + 1, sizeof(*accelerator->routes));
+    if (!accelerator->routes)
+        return tf2__fail_memory(error, (n_workers + 1) * sizeof(*accelerator->routes), "routes");
+    if (accelerator->placement == TF2_PLACEMENT_AUTO || n_workers == 1)
+        accelerator->placement = TF2_PLACEMENT_REPLICATE;
+    if (accelerator->placement == TF2_PLACEMENT_SPLIT) {
+        TF2__TRY(add_simple(accelerator, 0, workers, n_workers, NULL, NULL, error));
+        TF2__TRY(add_replicas(accelerator, 1, workers, n_workers, error));
+    } else {
+        TF2__TRY(add_replicas(accelerator, 0, workers, n_workers, error));
+    }
+    return measure(accelerator, error);
+}
