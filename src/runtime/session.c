@@ -83,11 +83,7 @@ tf2_session_input(const struct tf2_session *session, size_t index, struct tf2_te
 {
     if (!session || !info || index >= session->plan->graph->n_inputs)
         return TF2_ERR_INVALID_ARGUMENT;
-    const struct tf2_graph *graph = session->plan->graph;
-    *info = (struct tf2_tensor_info){
-        .name = graph->tensors[graph->inputs[index]].name,
-        .dtype = session->plan->tensors[session->plan->inputs[index]].dtype,
-        .shape = session->plan->tensors[session->plan->inputs[index]].shape};
+    tf2__plan_input_info(session->plan, (uint32_t)index, info);
     return TF2_OK;
 }
 
@@ -96,10 +92,7 @@ tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_t
 {
     if (!session || !info || index >= session->plan->graph->n_outputs)
         return TF2_ERR_INVALID_ARGUMENT;
-    *info = (struct tf2_tensor_info){
-        .name = session->plan->graph->outputs[index].name,
-        .dtype = session->plan->tensors[session->plan->outputs[index]].dtype,
-        .shape = session->plan->tensors[session->plan->outputs[index]].shape};
+    tf2__plan_output_info(session->plan, (uint32_t)index, info);
     return TF2_OK;
 }
 
