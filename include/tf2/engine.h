@@ -140,6 +140,7 @@ struct tf2_load_options {
     size_t n_devices;
 
     /* Shapes of one request's inputs, as in tf2_session_options; with batching dimension 0 has to be 1. */
+    int64_t batch; /* extent of dimension 0 of every input; 0: as the model has it */
     const struct tf2_named_shape *input_shapes;
     size_t n_input_shapes;
     bool pixels; /* inputs are 8-bit pixels, as in tf2_session_options */

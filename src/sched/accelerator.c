@@ -147,8 +147,8 @@ static enum tf2_status init(
             accelerator->batch_sizes[accelerator->n_batch_sizes++] = options->batch_sizes[i];
     }
     return tf2__input_shapes(
-        graph, options->input_shapes, options->n_input_shapes, accelerator->n_batch_sizes > 1 ? 1 : 0,
-        accelerator->input_shapes, error);
+        graph, options->input_shapes, options->n_input_shapes,
+        options->batch == 0 && accelerator->n_batch_sizes > 1 ? 1 : options->batch, accelerator->input_shapes, error);
 }
 
 /* A plan for one request on the first device tells what requests look like. */
