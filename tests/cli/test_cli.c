@@ -52,7 +52,7 @@ static void test_run_usage(void **state)
     FAILS("TF2_RUN", "tf2-run", 2, "--scale 0", "--scale", "0", "x.onnx", "x.png");
     FAILS("TF2_RUN", "tf2-run", 2, "rgb or bgr", "--channels", "grb", "x.onnx", "x.png");
     FAILS("TF2_RUN", "tf2-run", 2, "NAME:SHAPE", "--input", "data:1,0", "x.onnx", "x.png");
-    FAILS("TF2_RUN", "tf2-run", 2, "placement \"split\" is not available", "--placement", "split", "x", "y");
+    FAILS("TF2_RUN", "tf2-run", 2, "placement \"both\" is not known", digits(), "--placement", "both");
     FAILS("TF2_RUN", "tf2-run", 2, "--crop", "--crop=1", "x.onnx", "x.png");
 }
 
@@ -98,13 +98,13 @@ static void test_run_text(void **state)
     assert_non_null(strstr(out_text, "\n    5"));
 }
 
-/* The whole directory on both ways: sample_NN_label_D.png. */
-static void check_samples(const char *devices, const char *batch)
+/* The whole directory in several ways: sample_NN_label_D.png. */
+static void check_samples(const char *devices, const char *batch, const char *placement)
 {
     const char *json = at_work("samples.json");
     WORKS(
         "TF2_RUN", digits(), source("models/digits/samples"), "--labels", source("models/digits/labels.txt"),
-        "--json", json, "--devices", devices, "--batch", batch);
+        "--json", json, "--devices", devices, "--batch", batch, "--placement", placement);
     json_t *root = load_json(json);
     const json_t *results = list(root, "results");
     assert_string_equal(string(root, "model"), digits());
@@ -131,9 +131,11 @@ static void check_samples(const char *devices, const char *batch)
 static void test_run_directory(void **state)
 {
     (void)state;
-    check_samples("host", "1");
-    check_samples("all", "1");
-    check_samples("all", "5");
+    check_samples("host", "1", "replicate");
+    check_samples("all", "1", "replicate");
+    check_samples("all", "5", "replicate");
+    check_samples("1,host", "1", "pipeline");
+    check_samples("all", "5", "auto");
 }
 
 /* A uint8 .npy of 360 items, alone and in batches that do not divide it. */
