@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session.c: a plan, its executable and one run state on one device, behind the public calls.
+ * session.c: an instance on one device behind the public calls: names become shapes, and arguments are checked.
  */
 #include <tf2/session.h>
 
-#include "runtime/device.h"
 #include "runtime/devices.h"
+#include "runtime/instance.h"
 #include "transform/model/model.h"
 
 struct tf2_session {
     struct tf2_env env;
-    struct tf2__device *device;
-    struct tf2__plan *plan;
-    struct tf2__executable *executable;
-    struct tf2__run_state *state;
-    uint64_t n_runs;
-    uint64_t *step_ns; /* NULL: no profiling */
+    struct tf2__instance *instance;
+    const struct tf2__plan *plan; /* the instance's */
 };
 
 void tf2_session_options_defaults(struct tf2_session_options *options)
@@ -50,36 +46,52 @@ static enum tf2_status check_shape_names(
     return TF2_OK;
 }
 
-static enum tf2_status make_plan(
-    struct tf2_session *session, const struct tf2_model *model, const struct tf2_session_options *options,
-    struct tf2_error *error)
+static enum tf2_status check_options(
+    const struct tf2_graph *graph, const struct tf2_session_options *options, struct tf2_error *error)
 {
-    const struct tf2_graph *graph = model->graph;
     if (options->n_input_shapes && !options->input_shapes)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "session: input_shapes is NULL, n_input_shapes is not 0");
     TF2__TRY(check_shape_names(graph, options, error));
     if (options->batch < 0)
         return tf2__fail(
             error, TF2_ERR_INVALID_ARGUMENT, "batch %lld, wanted 1 or more", (long long)options->batch);
-    struct tf2_shape *shapes = tf2__calloc(&session->env, graph->n_inputs, sizeof(*shapes));
-    if (!shapes)
-        return tf2__fail_memory(error, graph->n_inputs * sizeof(*shapes), "input shapes");
+    return TF2_OK;
+}
+
+static enum tf2_status find_shapes(
+    const struct tf2_graph *graph, const struct tf2_session_options *options, struct tf2_shape *shapes,
+    struct tf2_error *error)
+{
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         const struct tf2__tensor *tensor = &graph->tensors[graph->inputs[i]];
         const struct tf2_shape *wanted = find_shape(options, tensor->name, graph->n_inputs == 1);
         shapes[i] = wanted ? *wanted : tensor->shape;
-        if (shapes[i].n_dims != tensor->shape.n_dims) {
-            tf2__fail(
+        if (shapes[i].n_dims != tensor->shape.n_dims)
+            return tf2__fail(
                 error, TF2_ERR_SHAPE, "input '%s': a shape of %u dimensions, wanted %u", tensor->name,
                 shapes[i].n_dims, tensor->shape.n_dims);
-            tf2__free(&session->env, shapes);
-            return TF2_ERR_SHAPE;
-        }
         if (!wanted && options->batch && shapes[i].n_dims > 0)
             shapes[i].dim[0] = options->batch;
     }
-    enum tf2_status status = tf2__plan_create(
-        model->graph, shapes, options->pixels ? &model->preprocess : NULL, session->device, &session->plan, error);
+    return TF2_OK;
+}
+
+static enum tf2_status make_instance(
+    struct tf2_session *session, const struct tf2_model *model, struct tf2__device *device,
+    const struct tf2_session_options *options, struct tf2_error *error)
+{
+    const struct tf2_graph *graph = model->graph;
+    TF2__TRY(check_options(graph, options, error));
+    struct tf2_shape *shapes = tf2__calloc(&session->env, graph->n_inputs, sizeof(*shapes));
+    if (!shapes)
+        return tf2__fail_memory(error, graph->n_inputs * sizeof(*shapes), "input shapes");
+    enum tf2_status status = find_shapes(graph, options, shapes, error);
+    const struct tf2__instance_options how = {
+        .input_shapes = shapes,
+        .pixels = options->pixels ? &model->preprocess : NULL,
+        .profile = options->profile};
+    if (status == TF2_OK)
+        status = tf2__instance_create(graph, &device, NULL, 1, &how, NULL, &session->instance, error);
     tf2__free(&session->env, shapes);
     return status;
 }
@@ -101,22 +113,12 @@ enum tf2_status tf2_session_create(
     if (!session)
         return tf2__fail_memory(error, sizeof(*session), "a session");
     session->env = device->env;
-    session->device = device;
-
-    enum tf2_status status = make_plan(session, model, options, error);
-    if (status == TF2_OK)
-        status = device->ops->compile(device, session->plan, &session->executable, error);
-    if (status == TF2_OK)
-        status = device->ops->open(device, session->executable, &session->state, error);
-    if (status == TF2_OK && options->profile) {
-        session->step_ns = tf2__calloc(&session->env, session->plan->n_steps, sizeof(*session->step_ns));
-        if (!session->step_ns)
-            status = tf2__fail_memory(error, session->plan->n_steps * sizeof(uint64_t), "a profile");
-    }
+    enum tf2_status status = make_instance(session, model, device, options, error);
     if (status != TF2_OK) {
         tf2_session_destroy(&session);
         return status;
     }
+    session->plan = tf2__instance_plan(session->instance);
     *out = session;
     return TF2_OK;
 }
@@ -125,15 +127,9 @@ void tf2_session_destroy(struct tf2_session **handle)
 {
     if (!handle || !*handle)
         return;
-    struct tf2_session *session = *handle;
-    struct tf2_env env = session->env;
-    if (session->state)
-        session->device->ops->close(session->device, session->state);
-    if (session->executable)
-        session->device->ops->release(session->device, session->executable);
-    tf2__plan_destroy(&session->plan);
-    tf2__free(&env, session->step_ns);
-    tf2__free(&env, session);
+    struct tf2_env env = (*handle)->env;
+    tf2__instance_destroy(&(*handle)->instance);
+    tf2__free(&env, *handle);
     *handle = NULL;
 }
 
@@ -167,35 +163,32 @@ enum tf2_status tf2_session_run(
 {
     if (!session || !inputs || !outputs)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "run: session, inputs or outputs is NULL");
-    const struct tf2__plan *plan = session->plan;
-    const struct tf2__device_ops *ops = session->device->ops;
-    for (uint32_t i = 0; i < plan->graph->n_inputs; i++) {
+    for (uint32_t i = 0; i < session->plan->graph->n_inputs; i++) {
         if (!inputs[i])
             return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "run: input %u is NULL", i);
-        TF2__TRY(ops->write(session->state, plan->inputs[i], inputs[i], error));
+        TF2__TRY(tf2__instance_write(session->instance, i, -1, inputs[i], error));
     }
-    TF2__TRY(ops->run(session->state, 0, plan->n_steps, session->step_ns, error));
-    for (uint32_t i = 0; i < plan->graph->n_outputs; i++) {
+    TF2__TRY(tf2__instance_run(session->instance, 0, error));
+    for (uint32_t i = 0; i < session->plan->graph->n_outputs; i++) {
         if (outputs[i])
-            TF2__TRY(ops->read(session->state, plan->outputs[i], outputs[i], error));
+            TF2__TRY(tf2__instance_read(session->instance, i, -1, outputs[i], error));
     }
-    TF2__TRY(ops->finish(session->state, error)); /* also when nothing was read */
-    session->n_runs++;
     return TF2_OK;
 }
 
 void tf2_session_stats(const struct tf2_session *session, struct tf2_session_stats *stats)
 {
+    struct tf2__instance_stats of_instance;
     if (!session || !stats)
         return;
-    const struct tf2__plan *plan = session->plan;
+    tf2__instance_stats(session->instance, &of_instance);
     *stats = (struct tf2_session_stats){
-        .n_runs = session->n_runs,
-        .macs = plan->macs,
-        .weights_bytes = plan->weights_bytes,
-        .arena_bytes = (size_t)plan->arena_bytes,
-        .live_bytes = (size_t)plan->live_bytes,
-        .n_steps = plan->n_steps};
+        .n_runs = of_instance.n_runs,
+        .macs = of_instance.macs,
+        .weights_bytes = of_instance.weights_bytes,
+        .arena_bytes = of_instance.arena_bytes,
+        .live_bytes = of_instance.live_bytes,
+        .n_steps = session->plan->n_steps};
 }
 
 enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)
@@ -204,12 +197,14 @@ enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index
     if (!session || !info || index >= session->plan->n_steps)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__step *step = &session->plan->steps[index];
+    struct tf2__instance_stats stats;
+    tf2__instance_stats(session->instance, &stats);
     *info = (struct tf2_step_info){
         .name = step->name,
         .op = step->node ? step->node->op->name : kinds[step->kind],
         .kernel = step->kernel ? step->kernel : "",
         .macs = step->macs,
-        .total_ns = session->step_ns ? session->step_ns[index] : 0,
-        .n_runs = session->n_runs};
+        .total_ns = tf2__instance_step_ns(session->instance, (uint32_t)index),
+        .n_runs = stats.n_runs};
     return TF2_OK;
 }

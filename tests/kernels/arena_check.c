@@ -45,9 +45,9 @@ static void transfer(struct watch *w, unsigned char *to, const unsigned char *fr
         .dense = true,
         .n_elements = w->plan->arena_bytes};
     if (to)
-        CHECK(w->device->ops->read(w->state, 0, to, e));
+        CHECK(w->device->ops->read(w->state, 0, 0, (size_t)w->plan->arena_bytes, to, e));
     else
-        CHECK(w->device->ops->write(w->state, 0, from, e));
+        CHECK(w->device->ops->write(w->state, 0, 0, (size_t)w->plan->arena_bytes, from, e));
     w->plan->tensors[0] = saved;
 }
 
@@ -106,7 +106,7 @@ static void run_step(struct watch *w, uint32_t index)
 {
     const struct tf2__step *step = &w->plan->steps[index];
     transfer(w, w->before, NULL);
-    CHECK(w->device->ops->run(w->state, index, index + 1, NULL, e));
+    CHECK(w->device->ops->run(w->state, index, index + 1, NULL, NULL, e));
     transfer(w, w->after, NULL);
     memset(w->allowed, 0, (size_t)w->plan->arena_bytes);
     if (step->kind == TF2__STEP_FILL) {
@@ -132,8 +132,9 @@ static void compare(struct watch *w, const float *const *wanted, double toleranc
 {
     for (uint32_t i = 0; i < w->plan->graph->n_outputs; i++) {
         size_t at = 0, n = (size_t)tf2_shape_count(&w->plan->tensors[w->plan->outputs[i]].shape);
+        size_t size_bytes = n * element_bytes(&w->plan->tensors[w->plan->outputs[i]]);
         float *found = malloc(n * sizeof(*found));
-        CHECK(w->device->ops->read(w->state, w->plan->outputs[i], found, e));
+        CHECK(w->device->ops->read(w->state, w->plan->outputs[i], 0, size_bytes, found, e));
         double nmse = knmse(found, wanted[i], n, &at);
         if (nmse > tolerance) {
             print_message(
@@ -151,15 +152,19 @@ bool arena_check(
 {
     struct watch w = {.device = device, .plan = plan, .good = true};
     struct tf2__executable *executable = NULL;
+    const struct tf2__part whole = {.n_parts = 1};
     size_t n = (size_t)plan->arena_bytes;
     w.before = calloc(n + 1, 1);
     w.after = calloc(n + 1, 1);
     w.allowed = calloc(n + 1, 1);
-    CHECK(device->ops->compile(device, plan, &executable, e));
-    CHECK(device->ops->open(device, executable, &w.state, e));
+    CHECK(device->ops->compile(device, plan, NULL, &executable, e));
+    CHECK(device->ops->open(device, executable, &whole, &w.state, e));
     poison(&w);
-    for (uint32_t i = 0; i < plan->graph->n_inputs; i++)
-        CHECK(device->ops->write(w.state, plan->inputs[i], inputs[i], e));
+    for (uint32_t i = 0; i < plan->graph->n_inputs; i++) {
+        const struct tf2__plan_tensor *t = &plan->tensors[plan->inputs[i]];
+        size_t size_bytes = (size_t)tf2_shape_count(&t->shape) * element_bytes(t);
+        CHECK(device->ops->write(w.state, plan->inputs[i], 0, size_bytes, inputs[i], e));
+    }
     for (uint32_t i = 0; i < plan->n_steps && w.good; i++)
         run_step(&w, i);
     if (w.good)

@@ -119,8 +119,9 @@ static bool check_model(
     struct numbers numbers;
     bool good = true;
     open_numbers(&numbers, model, batch, 7);
+    const struct tf2__plan_options options = {.input_shapes = numbers.shapes};
     if (host_numbers(&numbers, model, devices, tf2_devices_count(devices) - 1, batch) &&
-        tf2__plan_create(model->graph, numbers.shapes, NULL, device, &plan, NULL) == TF2_OK) {
+        tf2__plan_create(model->graph, &options, device, &plan, NULL) == TF2_OK) {
         good = plan_check(plan);
         good &= arena_check(
             device, plan, (const float *const *)numbers.inputs, (const float *const *)numbers.outputs,

@@ -108,6 +108,7 @@ static bool check_plan(
     struct tf2__device *device = tf2__devices_get(devices->devices, index);
     struct tf2__plan *plan = NULL;
     struct tf2_shape shapes[64];
+    const struct tf2__plan_options options = {.input_shapes = shapes};
     struct tf2_error error = {0};
     struct krun host;
     must_open(&host, model, devices->devices, 1, batch);
@@ -115,7 +116,7 @@ static bool check_plan(
     assert_true(krun_go(&host) && host.n_in <= 64);
     for (uint32_t i = 0; i < host.n_in; i++)
         shapes[i] = host.in_info[i].shape;
-    if (tf2__plan_create(model->graph, shapes, NULL, device, &plan, &error) != TF2_OK)
+    if (tf2__plan_create(model->graph, &options, device, &plan, &error) != TF2_OK)
         fail_msg("%s", error.message);
     bool good = plan_check(plan);
     if (good && seed % 4 == 0)

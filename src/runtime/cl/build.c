@@ -107,7 +107,7 @@ enum tf2_status tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint3
         clEnqueueMapBuffer(build->queue, memory->mem, CL_TRUE, CL_MAP_WRITE, 0, size, 0, NULL, NULL, &code);
     if (!*data)
         return tf2__cl_fail(build->error, code, "clEnqueueMapBuffer (weights)");
-    exe->plan->weights_bytes += size;
+    exe->weights_bytes += size;
     return TF2_OK;
 }
 
@@ -168,8 +168,10 @@ static enum tf2_status make_all(struct tf2__cl_build *build)
 }
 
 enum tf2_status tf2__cl_compile(
-    struct tf2__device *base, struct tf2__plan *plan, struct tf2__executable **out, struct tf2_error *error)
+    struct tf2__device *base, struct tf2__plan *plan, const struct tf2__executable *like,
+    struct tf2__executable **out, struct tf2_error *error)
 {
+    (void)like;
     struct tf2__cl_device *device = (struct tf2__cl_device *)base;
     cl_int code;
     struct tf2__executable *exe = tf2__calloc(&base->env, 1, sizeof(*exe));
@@ -178,7 +180,6 @@ enum tf2_status tf2__cl_compile(
     tf2__arena_init(&exe->arena, &base->env);
     exe->device = device;
     exe->plan = plan;
-    plan->weights_bytes = 0;
     struct tf2__cl_build build = {.executable = exe, .device = device, .plan = plan, .error = error};
     build.queue = clCreateCommandQueue(device->context, device->id, 0, &code);
     enum tf2_status status =

@@ -113,9 +113,11 @@ static enum tf2_status run_init(struct tf2__run_state *state, struct tf2_error *
     return TF2_OK;
 }
 
-static enum tf2_status
-run_steps(struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
+static enum tf2_status run_steps(
+    struct tf2__run_state *state, uint32_t first, uint32_t last, struct tf2__barrier *barrier, uint64_t *ns,
+    struct tf2_error *error)
 {
+    (void)barrier;
     const struct tf2__executable *exe = state->exe;
     for (uint32_t step = first; step < last; step++) {
         uint64_t start = ns ? tf2__clock_ns() : 0;
@@ -154,16 +156,18 @@ prepare(struct tf2__run_state *state, const struct tf2__executable *exe, struct 
     for (uint32_t i = 0; i < exe->n_launches; i++)
         TF2__TRY(make_kernel(state, &exe->launches[i], &state->kernels[i], error));
     /* Once through everything: first launches compile and load code. Then the halos, which stay. */
-    TF2__TRY(run_steps(state, 0, exe->plan->n_steps, NULL, error));
+    TF2__TRY(run_steps(state, 0, exe->plan->n_steps, NULL, NULL, error));
     TF2__TRY(run_init(state, error));
     code = clFinish(state->queue);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "the first run");
 }
 
 static enum tf2_status open_state(
-    struct tf2__device *device, const struct tf2__executable *exe, struct tf2__run_state **out,
-    struct tf2_error *error)
+    struct tf2__device *device, const struct tf2__executable *exe, const struct tf2__part *part,
+    struct tf2__run_state **out, struct tf2_error *error)
 {
+    if (part->n_parts > 1)
+        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "%s cannot share a step with other devices", device->info.id);
     struct tf2__run_state *state = tf2__calloc(&device->env, 1, sizeof(*state));
     if (!state)
         return tf2__fail_memory(error, sizeof(*state), "a session");
@@ -177,12 +181,6 @@ static enum tf2_status open_state(
     return TF2_OK;
 }
 
-static size_t tensor_bytes(const struct tf2__run_state *state, uint32_t tensor)
-{
-    const struct tf2__plan_tensor *t = &state->exe->plan->tensors[tensor];
-    return (size_t)tf2_shape_count(&t->shape) * tf2_dtype_size_bytes(t->dtype);
-}
-
 /* Where the tensor's first element lies in the arena. */
 static size_t tensor_at(const struct tf2__run_state *state, uint32_t tensor)
 {
@@ -190,26 +188,28 @@ static size_t tensor_at(const struct tf2__run_state *state, uint32_t tensor)
     return (size_t)tf2__plan_offset(state->exe->plan, tensor) * element_bytes;
 }
 
-static enum tf2_status
-write_tensor(struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error)
+static enum tf2_status write_tensor(
+    struct tf2__run_state *state, uint32_t tensor, size_t offset_bytes, size_t size_bytes, const void *data,
+    struct tf2_error *error)
 {
-    size_t offset = tensor_at(state, tensor);
-    cl_int code = clEnqueueWriteBuffer(
-        state->queue, state->arena.mem, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
+    size_t at = tensor_at(state, tensor) + offset_bytes;
+    cl_int code =
+        clEnqueueWriteBuffer(state->queue, state->arena.mem, CL_TRUE, at, size_bytes, data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "writing an input");
 }
 
-static enum tf2_status
-read_tensor(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_error *error)
+static enum tf2_status read_tensor(
+    struct tf2__run_state *state, uint32_t tensor, size_t offset_bytes, size_t size_bytes, void *data,
+    struct tf2_error *error)
 {
     const struct tf2__plan_tensor *t = &state->exe->plan->tensors[tensor];
     if (t->data) {
-        memcpy(data, t->data, tensor_bytes(state, tensor));
+        memcpy(data, (const unsigned char *)t->data + offset_bytes, size_bytes);
         return TF2_OK;
     }
-    size_t offset = tensor_at(state, tensor);
-    cl_int code = clEnqueueReadBuffer(
-        state->queue, state->arena.mem, CL_TRUE, offset, tensor_bytes(state, tensor), data, 0, NULL, NULL);
+    size_t at = tensor_at(state, tensor) + offset_bytes;
+    cl_int code =
+        clEnqueueReadBuffer(state->queue, state->arena.mem, CL_TRUE, at, size_bytes, data, 0, NULL, NULL);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "reading an output");
 }
 
@@ -217,6 +217,11 @@ static enum tf2_status finish(struct tf2__run_state *state, struct tf2_error *er
 {
     cl_int code = clFinish(state->queue);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "running");
+}
+
+static void get_stats(const struct tf2__run_state *state, struct tf2__device_stats *stats)
+{
+    *stats = (struct tf2__device_stats){.weights_bytes = state->exe->weights_bytes};
 }
 
 const struct tf2__device_ops tf2__cl_device_ops = {
@@ -230,4 +235,5 @@ const struct tf2__device_ops tf2__cl_device_ops = {
     .read = read_tensor,
     .run = run_steps,
     .finish = finish,
+    .stats = get_stats,
 };

@@ -155,6 +155,7 @@ struct tf2__executable {
     uint32_t *constant;          /* per plan tensor: its dense upload + 1, 0 for none yet */
     struct tf2__cl_launch *init; /* halo fills that are done once per session */
     uint32_t n_init;
+    size_t weights_bytes; /* all buffers */
 };
 
 /* --- build.c: making launches --- */
@@ -301,8 +302,8 @@ enum tf2_status tf2__cl_conv_finish(
 /* --- execute.c --- */
 
 enum tf2_status tf2__cl_compile(
-    struct tf2__device *device, struct tf2__plan *plan, struct tf2__executable **executable,
-    struct tf2_error *error);
+    struct tf2__device *device, struct tf2__plan *plan, const struct tf2__executable *like,
+    struct tf2__executable **executable, struct tf2_error *error);
 void tf2__cl_release(struct tf2__device *device, struct tf2__executable *executable);
 extern const struct tf2__device_ops tf2__cl_device_ops;
 

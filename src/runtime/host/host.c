@@ -40,19 +40,16 @@ static size_t tensor_bytes(const struct tf2__plan_tensor *t)
     return (size_t)tf2_shape_count(&t->shape) * tf2_dtype_size_bytes(t->dtype);
 }
 
+/* Constants are read where the graph has them: there is nothing to pack, to share or to stream. */
 static enum tf2_status host_compile(
-    struct tf2__device *device, struct tf2__plan *plan, struct tf2__executable **executable,
-    struct tf2_error *error)
+    struct tf2__device *device, struct tf2__plan *plan, const struct tf2__executable *like,
+    struct tf2__executable **executable, struct tf2_error *error)
 {
+    (void)like;
     *executable = tf2__calloc(&device->env, 1, sizeof(**executable));
     if (!*executable)
         return tf2__fail_memory(error, sizeof(**executable), "an executable");
     (*executable)->plan = plan;
-    plan->weights_bytes = 0;
-    for (uint32_t i = 0; i < plan->n_tensors; i++) {
-        if (plan->tensors[i].data)
-            plan->weights_bytes += tensor_bytes(&plan->tensors[i]);
-    }
     return TF2_OK;
 }
 
@@ -62,9 +59,11 @@ static void host_release(struct tf2__device *device, struct tf2__executable *exe
 }
 
 static enum tf2_status host_open(
-    struct tf2__device *device, const struct tf2__executable *executable, struct tf2__run_state **out,
-    struct tf2_error *error)
+    struct tf2__device *device, const struct tf2__executable *executable, const struct tf2__part *part,
+    struct tf2__run_state **out, struct tf2_error *error)
 {
+    if (part->n_parts > 1)
+        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "the reference device cannot share a step with other devices");
     struct tf2__run_state *state = tf2__calloc(&device->env, 1, sizeof(*state));
     if (!state)
         return tf2__fail_memory(error, sizeof(*state), "a session");
@@ -142,23 +141,25 @@ static void copy_view(const struct tf2__view *in, const struct tf2__view *out, b
     }
 }
 
-static enum tf2_status
-host_write(struct tf2__run_state *state, uint32_t tensor, const void *data, struct tf2_error *error)
+static enum tf2_status host_write(
+    struct tf2__run_state *state, uint32_t tensor, size_t offset_bytes, size_t size_bytes, const void *data,
+    struct tf2_error *error)
 {
     (void)error;
     struct tf2__view view;
     make_view(state, tensor, &view);
-    memcpy(view.data, data, tensor_bytes(&state->plan->tensors[tensor]));
+    memcpy((unsigned char *)view.data + offset_bytes, data, size_bytes);
     return TF2_OK;
 }
 
-static enum tf2_status
-host_read(struct tf2__run_state *state, uint32_t tensor, void *data, struct tf2_error *error)
+static enum tf2_status host_read(
+    struct tf2__run_state *state, uint32_t tensor, size_t offset_bytes, size_t size_bytes, void *data,
+    struct tf2_error *error)
 {
     (void)error;
     struct tf2__view view;
     make_view(state, tensor, &view);
-    memcpy(data, view.data, tensor_bytes(&state->plan->tensors[tensor]));
+    memcpy(data, (const unsigned char *)view.data + offset_bytes, size_bytes);
     return TF2_OK;
 }
 
@@ -189,9 +190,11 @@ static void run_step(const struct tf2__run_state *state, const struct tf2__step 
     }
 }
 
-static enum tf2_status
-host_run(struct tf2__run_state *state, uint32_t first, uint32_t last, uint64_t *ns, struct tf2_error *error)
+static enum tf2_status host_run(
+    struct tf2__run_state *state, uint32_t first, uint32_t last, struct tf2__barrier *barrier, uint64_t *ns,
+    struct tf2_error *error)
 {
+    (void)barrier;
     (void)error;
     for (uint32_t i = first; i < last; i++) {
         uint64_t start = ns ? tf2__clock_ns() : 0;
@@ -209,6 +212,15 @@ static enum tf2_status host_finish(struct tf2__run_state *state, struct tf2_erro
     return TF2_OK;
 }
 
+static void host_stats(const struct tf2__run_state *state, struct tf2__device_stats *stats)
+{
+    *stats = (struct tf2__device_stats){0};
+    for (uint32_t i = 0; i < state->plan->n_tensors; i++) {
+        if (state->plan->tensors[i].data)
+            stats->weights_bytes += tensor_bytes(&state->plan->tensors[i]);
+    }
+}
+
 static const struct tf2__device_ops host_ops = {
     .destroy = host_destroy,
     .choose = host_choose,
@@ -220,6 +232,7 @@ static const struct tf2__device_ops host_ops = {
     .read = host_read,
     .run = host_run,
     .finish = host_finish,
+    .stats = host_stats,
 };
 
 enum tf2_status tf2__host_open(const struct tf2_env *env, struct tf2__device **out, struct tf2_error *error)

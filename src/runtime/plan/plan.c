@@ -241,8 +241,8 @@ init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struc
 }
 
 enum tf2_status tf2__plan_create(
-    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, const struct tf2_preprocess *pixels,
-    struct tf2__device *device, struct tf2__plan **out, struct tf2_error *error)
+    const struct tf2_graph *graph, const struct tf2__plan_options *options, struct tf2__device *device,
+    struct tf2__plan **out, struct tf2_error *error)
 {
     struct tf2__plan *plan = tf2__calloc(&device->env, 1, sizeof(*plan));
     if (!plan)
@@ -250,11 +250,13 @@ enum tf2_status tf2__plan_create(
     tf2__arena_init(&plan->arena, &device->env);
     plan->graph = graph;
     plan->policy = device->policy;
-    plan->pixels = pixels != NULL;
-    if (pixels)
-        plan->preprocess = *pixels;
+    plan->n_parts = TF2__MAX(options->n_parts, 1);
+    plan->weight_budget_bytes = options->weight_budget_bytes;
+    plan->pixels = options->pixels != NULL;
+    if (options->pixels)
+        plan->preprocess = *options->pixels;
 
-    enum tf2_status status = init_tensors(plan, input_shapes, error);
+    enum tf2_status status = init_tensors(plan, options->input_shapes, error);
     if (status == TF2_OK)
         status = tf2__plan_layout(plan, error);
     if (status == TF2_OK)

@@ -91,6 +91,8 @@ struct tf2__plan {
     struct tf2__layout_policy policy;
     bool pixels; /* inputs are u8 [N, H, W, C] */
     struct tf2_preprocess preprocess;
+    uint32_t n_parts;           /* devices that share every step */
+    size_t weight_budget_bytes; /* what packed weights may take on each of them; 0: no limit */
     uint32_t *pixel_view;             /* per graph input: its pixels in the network's order of channels */
     struct tf2__plan_tensor *tensors; /* the graph's, then dense stand-ins for inputs and outputs */
     uint32_t n_tensors, cap_tensors;
@@ -103,19 +105,25 @@ struct tf2__plan {
     int64_t arena_bytes; /* for a run, slack included */
     int64_t live_bytes;  /* the lower bound: the most that is alive at one step */
     int64_t macs;
-    size_t weights_bytes; /* as packed by the device */
 };
 
 struct tf2__device;
 
+struct tf2__plan_options {
+    const struct tf2_shape *input_shapes; /* per graph input */
+    const struct tf2_preprocess *pixels;  /* how 8-bit pixels become inputs, see tf2_session_options; NULL: inputs are
+                                             what the graph says */
+    uint32_t n_parts;                     /* devices that will share every step; 0: 1 */
+    size_t weight_budget_bytes;           /* what packed weights may take on each of them; 0: no limit */
+};
+
 /*
- * Plans `graph` for `device` with the given input shapes (one per graph input). pixels: how 8-bit pixels become
- * inputs, see tf2_session_options; NULL: inputs are what the graph says. The graph must outlive the plan. Calls the
- * device's choose() on every step, then places everything.
+ * Plans `graph` for `device`. The graph must outlive the plan. Calls the device's choose() on every step, then places
+ * everything.
  */
 enum tf2_status tf2__plan_create(
-    const struct tf2_graph *graph, const struct tf2_shape *input_shapes, const struct tf2_preprocess *pixels,
-    struct tf2__device *device, struct tf2__plan **plan, struct tf2_error *error);
+    const struct tf2_graph *graph, const struct tf2__plan_options *options, struct tf2__device *device,
+    struct tf2__plan **plan, struct tf2_error *error);
 void tf2__plan_destroy(struct tf2__plan **plan);
 
 /* Elements of the tensor's type from the arena's start to its index 0, 0, ... */

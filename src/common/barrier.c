@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * barrier.c: see barrier.h. A part's counter is round << WAIT_BITS | waits; all ones in the lower bits: it has left.
+ */
+#include "common/barrier.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#define WAIT_BITS 20
+#define LEFT      (((uint64_t)1 << WAIT_BITS) - 1)
+#define PART_BITS 10
+/* A pause is some 10 to 50 ns. */
+#define SPINS 200
+
+struct place {
+    _Alignas(TF2__ALIGNMENT) _Atomic uint64_t at; /* a cache line each */
+};
+
+struct tf2__barrier {
+    struct tf2_env env;
+    uint32_t n;
+    struct place *places;
+    _Atomic uint64_t failed; /* the last failed round << PART_BITS | the part that failed first in it; 0: none yet */
+};
+
+struct tf2__barrier *tf2__barrier_create(const struct tf2_env *env, uint32_t n_parts)
+{
+    assert(n_parts > 0 && n_parts <= TF2__BARRIER_MAX_PARTS);
+    struct tf2__barrier *barrier = tf2__calloc(env, 1, sizeof(*barrier));
+    if (!barrier)
+        return NULL;
+    barrier->env = *env;
+    barrier->n = n_parts;
+    barrier->places = tf2__calloc(env, n_parts, sizeof(*barrier->places));
+    if (!barrier->places)
+        tf2__barrier_destroy(&barrier);
+    return barrier;
+}
+
+void tf2__barrier_destroy(struct tf2__barrier **handle)
+{
+    if (!*handle)
+        return;
+    struct tf2_env env = (*handle)->env;
+    tf2__free(&env, (*handle)->places);
+    tf2__free(&env, *handle);
+    *handle = NULL;
+}
+
+static uint64_t own(const struct tf2__barrier *barrier, uint32_t part)
+{
+    return atomic_load_explicit(&barrier->places[part].at, memory_order_relaxed);
+}
+
+static void publish(struct tf2__barrier *barrier, uint32_t part, uint64_t at)
+{
+    atomic_store_explicit(&barrier->places[part].at, at, memory_order_release);
+}
+
+static uint64_t round_of(uint64_t at)
+{
+    return at >> WAIT_BITS;
+}
+
+static bool has_failed(const struct tf2__barrier *barrier, uint64_t round)
+{
+    return atomic_load_explicit(&barrier->failed, memory_order_acquire) >> PART_BITS == round;
+}
+
+static void relax(uint32_t *spins)
+{
+    if (++*spins >= SPINS) {
+        *spins = 0;
+        sched_yield();
+        return;
+    }
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+void tf2__barrier_enter(struct tf2__barrier *barrier, uint32_t part)
+{
+    publish(barrier, part, (round_of(own(barrier, part)) + 1) << WAIT_BITS);
+}
+
+/* Until all counters are at least `at`; false: a part of the round failed first. */
+static bool wait_for(struct tf2__barrier *barrier, uint32_t part, uint64_t at, bool watch)
+{
+    uint32_t spins = 0;
+    for (uint32_t i = 0; i < barrier->n; i++) {
+        if (i == part)
+            continue;
+        while (atomic_load_explicit(&barrier->places[i].at, memory_order_acquire) < at) {
+            if (watch && has_failed(barrier, round_of(at)))
+                return false;
+            relax(&spins);
+        }
+    }
+    return !watch || !has_failed(barrier, round_of(at));
+}
+
+bool tf2__barrier_wait(struct tf2__barrier *barrier, uint32_t part)
+{
+    uint64_t at = own(barrier, part) + 1;
+    assert((at & LEFT) != LEFT);
+    publish(barrier, part, at);
+    return wait_for(barrier, part, at, true);
+}
+
+void tf2__barrier_fail(struct tf2__barrier *barrier, uint32_t part)
+{
+    uint64_t round = round_of(own(barrier, part)), now = round << PART_BITS | part;
+    uint64_t before = atomic_load_explicit(&barrier->failed, memory_order_relaxed);
+    while (before >> PART_BITS != round) {
+        if (atomic_compare_exchange_weak_explicit(
+                &barrier->failed, &before, now, memory_order_acq_rel, memory_order_relaxed))
+            break;
+    }
+}
+
+uint32_t tf2__barrier_failed(const struct tf2__barrier *barrier, uint32_t part)
+{
+    uint64_t failed = atomic_load_explicit(&barrier->failed, memory_order_acquire);
+    bool now = failed >> PART_BITS == round_of(own(barrier, part));
+    return now ? (uint32_t)(failed & (((uint64_t)1 << PART_BITS) - 1)) : TF2__BARRIER_MAX_PARTS;
+}
+
+void tf2__barrier_leave(struct tf2__barrier *barrier, uint32_t part)
+{
+    uint64_t at = own(barrier, part) | LEFT;
+    publish(barrier, part, at);
+    if (part == 0)
+        (void)wait_for(barrier, part, at, false);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * instance.h: one graph with given input shapes, ready to run on one device, or on several devices that share memory
+ * and every step (parts).
+ */
+#ifndef TF2__INSTANCE_H
+#define TF2__INSTANCE_H
+
+#include "runtime/device.h"
+
+struct tf2__instance;
+
+struct tf2__instance_options {
+    const struct tf2_shape *input_shapes; /* per graph input */
+    const struct tf2_preprocess *pixels;  /* see tf2_session_options.pixels; NULL: inputs as the graph says */
+    size_t weight_budget_bytes;           /* what packed weights may take on the device (on each part's); 0: no limit.
+                                             More is streamed */
+    bool profile;                         /* time every step of part 0 */
+};
+
+/*
+ * devices[0 .. n_parts-1]: one: an ordinary instance. More: the work of every step is divided among them; they have to
+ * share memory (tf2__device.memory), else TF2_ERR_UNSUPPORTED. shares: relative speeds of the parts, all > 0; NULL:
+ * equal. like (NULL allowed): an instance of the same graph on devices of the same memory and kernels, whose packed
+ * weights are used where they are the same; it must outlive the new one. Graph and devices must outlive the instance;
+ * the arrays are not kept.
+ */
+enum tf2_status tf2__instance_create(
+    const struct tf2_graph *graph, struct tf2__device *const *devices, const double *shares, uint32_t n_parts,
+    const struct tf2__instance_options *options, const struct tf2__instance *like, struct tf2__instance **instance,
+    struct tf2_error *error);
+/* NULL and a cleared handle are allowed. Not while it runs. */
+void tf2__instance_destroy(struct tf2__instance **instance);
+
+const struct tf2__plan *tf2__instance_plan(const struct tf2__instance *instance);
+
+/*
+ * Copies one item of the batch axis (item >= 0), or everything (item < 0), of an input or output: dense data in the
+ * shape and type of the plan's tensor; complete when it returns. By one thread at a time, and not during a run.
+ */
+enum tf2_status tf2__instance_write(
+    struct tf2__instance *instance, uint32_t input, int64_t item, const void *data, struct tf2_error *error);
+enum tf2_status tf2__instance_read(
+    struct tf2__instance *instance, uint32_t output, int64_t item, void *data, struct tf2_error *error);
+
+/*
+ * Runs part number `part` of all steps and waits for its end. With several parts, each is called once per run, from a
+ * thread of its own at about the same time, also after a failure: they wait for each other. When one fails, all return a
+ * failure, with the message of the one that failed first. When part 0 returns, all is done, and the next write, read or
+ * run may follow.
+ */
+enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part, struct tf2_error *error);
+
+struct tf2__instance_stats {
+    uint64_t n_runs; /* that succeeded */
+    uint64_t streamed_bytes, transfer_ns, stall_ns; /* see struct tf2__device_stats; all parts together */
+    size_t weights_bytes;        /* packed weights, those that parts share counted once */
+    size_t shared_weights_bytes; /* of these, in memory of `like` */
+    size_t arena_bytes, live_bytes;
+    int64_t macs; /* per run */
+};
+
+/* May be called while other threads run. */
+void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__instance_stats *stats);
+/* Over all runs; 0 without profile. Not during a run. */
+uint64_t tf2__instance_step_ns(const struct tf2__instance *instance, uint32_t step);
+
+#endif
