@@ -134,17 +134,17 @@ __kernel void map_int8(
     __global uchar *y, const int y_offset, __global const uchar *a, const int a_offset, __global const uchar *b,
     const int b_offset, __global const uchar *c, const int c_offset, __global const int *restrict t, const int n,
     const int piece, const int op, const int n_operands, const float fa, const float fb, const float fc, const int za,
-    const int zb, const int zc, const float lo, const float hi, const int zero_point)
+    const int zb, const int zc, const float lo, const float hi, const int zero_point PART_ARGS)
 {
     const struct map_numbers m = {op, n_operands, fa, fb, fc, za, zb, zc, lo, hi, zero_point};
     const int y_bytes = op == INT8_DEQUANTIZE || op == INT8_PIXELS ? 4 : 1, a_bytes = op == INT8_QUANTIZE ? 4 : 1;
     const int b_bytes = op == INT8_QUANTIZE || op == INT8_PIXELS ? 4 : 1;
-    const int first = get_global_id(1) * piece;
+    const int first = ID1 * piece;
     const int last = min(first + piece, n);
     const int sy = t[25], sa = t[26], sb = t[27], sc = t[28];
     long at_y = y_offset + (long)first * sy, at_a = a_offset + (long)first * sa;
     long at_b = b_offset + (long)first * sb, at_c = c_offset + (long)first * sc;
-    int index = get_global_id(0);
+    int index = ID0;
     for (int d = 3; d >= 0; d--) {
         const int i = index % t[d];
         index /= t[d];
@@ -225,9 +225,9 @@ static inline void store_rgb(uchar16 r, uchar16 g, uchar16 b, __global uchar *y)
 __kernel void quantize_rgb(
     __global const float *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const float *restrict number, const float inverse, const int height, const int width, const int x_image,
-    const int x_plane, const int x_row, const int y_image, const int y_row, const float lo, const float hi)
+    const int x_plane, const int x_row, const int y_image, const int y_row, const float lo, const float hi PART_ARGS)
 {
-    const int row = get_global_id(0) % height, image = get_global_id(0) / height;
+    const int row = ID0 % height, image = ID0 / height;
     x += x_offset + image * x_image + row * x_row;
     y += y_offset + image * y_image + row * y_row;
     int i = 0;
@@ -304,9 +304,9 @@ __kernel void lrn_int8(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const int *restrict t, const int n_channels, const int n_store, const int half_size,
     __global const float *restrict table, const int shift, const int x_zero_point, const float lo, const float hi,
-    const int zero_point)
+    const int zero_point PART_ARGS)
 {
-    int index = get_global_id(0);
+    int index = ID0;
     x += x_offset;
     y += y_offset;
     for (int d = 2; d >= 0; d--) {
@@ -332,9 +332,9 @@ static inline void fill_pixels(__global uchar *y, int n, __global const uchar *p
 
 __kernel void halo_int8(
     __global uchar *y, const int y_offset, __global const int *restrict t, const int row, const int before,
-    const int after, __global const uchar *restrict pixel, const int pitch)
+    const int after, __global const uchar *restrict pixel, const int pitch PART_ARGS)
 {
-    int index = get_global_id(0);
+    int index = ID0;
     int border = 0;
     y += y_offset + index * row;
     for (int d = 3; d >= 0; d--) {

@@ -21,7 +21,8 @@ struct tf2__barrier {
     struct tf2_env env;
     uint32_t n;
     struct place *places;
-    _Atomic uint64_t failed; /* the last failed round << PART_BITS | the part that failed first in it; 0: none yet */
+    _Atomic uint64_t
+        failed; /* the last failed round << PART_BITS | the part that failed first in it; 0: none yet */
 };
 
 struct tf2__barrier *tf2__barrier_create(const struct tf2_env *env, uint32_t n_parts)

@@ -277,7 +277,7 @@ make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struc
 
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, choice->kernel));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
-    tf2__cl_arg_buffer(build, weights);
+    TF2__TRY(tf2__cl_arg_equal_blocks(build, weights, p->n_taps * lanes * (int64_t)sizeof(float), p->groups * blocks));
     tf2__cl_arg_buffer(build, taps);
     tf2__cl_arg_int(build, p->n_taps);
     tf2__cl_arg_buffer(build, pixels);
@@ -392,7 +392,7 @@ static enum tf2_status gemm_make(struct tf2__cl_build *build, const struct tf2__
 
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, choice->kernel));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
-    tf2__cl_arg_buffer(build, weights);
+    TF2__TRY(tf2__cl_arg_equal_blocks(build, weights, p.n_taps * lanes * (int64_t)sizeof(float), blocks));
     tf2__cl_arg_buffer(build, taps);
     tf2__cl_arg_int(build, p.n_taps);
     tf2__cl_arg_buffer(build, pixels);

@@ -319,3 +319,32 @@ int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor)
     const struct tf2__plan_tensor *t = &plan->tensors[tensor];
     return plan->tensors[t->root].arena_bytes / (int64_t)tf2_dtype_size_bytes(t->dtype) + t->offset;
 }
+
+static bool same_tensor(const struct tf2__plan_tensor *a, const struct tf2__plan_tensor *b)
+{
+    return a->dtype == b->dtype && tf2_shape_equal(&a->shape, &b->shape) && a->data == b->data && a->root == b->root &&
+           a->offset == b->offset && a->arena_bytes == b->arena_bytes &&
+           memcmp(a->stride, b->stride, sizeof(a->stride)) == 0;
+}
+
+static bool same_step(const struct tf2__step *a, const struct tf2__step *b)
+{
+    return a->kind == b->kind && a->node == b->node && a->n_in == b->n_in && a->out == b->out &&
+           memcmp(a->in, b->in, a->n_in * sizeof(*a->in)) == 0 && strcmp(a->kernel, b->kernel) == 0 &&
+           a->scratch_bytes == b->scratch_bytes && a->scratch_at == b->scratch_at;
+}
+
+bool tf2__plan_equal(const struct tf2__plan *a, const struct tf2__plan *b)
+{
+    if (a == b)
+        return true;
+    bool same = a->graph == b->graph && a->n_parts == b->n_parts && a->weight_budget_bytes == b->weight_budget_bytes &&
+                a->pixels == b->pixels && a->n_tensors == b->n_tensors && a->n_steps == b->n_steps &&
+                a->arena_bytes == b->arena_bytes && a->n_fill_once == b->n_fill_once &&
+                memcmp(&a->preprocess, &b->preprocess, sizeof(a->preprocess)) == 0;
+    for (uint32_t i = 0; same && i < a->n_tensors; i++)
+        same = same_tensor(&a->tensors[i], &b->tensors[i]);
+    for (uint32_t i = 0; same && i < a->n_steps; i++)
+        same = same_step(&a->steps[i], &b->steps[i]);
+    return same;
+}

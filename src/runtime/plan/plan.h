@@ -126,6 +126,8 @@ enum tf2_status tf2__plan_create(
     const struct tf2_graph *graph, const struct tf2__plan_options *options, struct tf2__device *device,
     struct tf2__plan **plan, struct tf2_error *error);
 void tf2__plan_destroy(struct tf2__plan **plan);
+/* Whether two plans are the same to the last offset, made by devices that choose alike. */
+bool tf2__plan_equal(const struct tf2__plan *a, const struct tf2__plan *b);
 
 /* What the caller gives and gets; the name lies in the graph. */
 void tf2__plan_input_info(const struct tf2__plan *plan, uint32_t index, struct tf2_tensor_info *info);
