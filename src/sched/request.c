@@ -125,14 +125,27 @@ void tf2__request_complete(
     }
 }
 
+static void call_back(struct tf2_request *request)
+{
+    struct tf2_error error;
+    const struct tf2_error *of = NULL;
+    if (!request->callback)
+        return;
+    if (request->status != TF2_OK)
+        of = request->error;
+    if (request->status != TF2_OK && !of) {
+        tf2__fail(&error, request->status, "%s", tf2_status_message(request->status));
+        of = &error;
+    }
+    request->callback(request->user, request, request->status, of);
+}
+
 void tf2__requests_deliver(struct tf2_engine *engine, struct tf2__link *deliver)
 {
     while (!tf2__list_empty(deliver)) {
         struct tf2_request *request = TF2__CONTAINER(deliver->next, struct tf2_request, link);
         tf2__list_remove(&request->link);
-        if (request->callback)
-            request->callback(
-                request->user, request, request->status, request->status == TF2_OK ? NULL : request->error);
+        call_back(request);
         tf2__lock(engine);
         request->delivered = true;
         release_request(request);
