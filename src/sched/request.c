@@ -153,7 +153,17 @@ void tf2__requests_deliver(struct tf2_engine *engine, struct tf2__link *deliver)
     }
 }
 
-/* --- off the queue --- */
+/* --- off the queue and back --- */
+
+/* The timekeeper looks when the deadline of a request that waits has come. */
+static void watch_deadline(const struct tf2_request *request)
+{
+    struct tf2_engine *engine = request->flow->accelerator->engine;
+    if (request->deadline_ns >= engine->next_deadline_ns)
+        return;
+    engine->next_deadline_ns = request->deadline_ns;
+    tf2__timekeeper_by(engine, request->deadline_ns);
+}
 
 static void dequeue(struct tf2_request *request)
 {
@@ -195,6 +205,7 @@ void tf2__request_retry(struct tf2_request *request, const struct tf2_error *err
     flow->client->n_waiting++;
     engine->stats.n_waiting++;
     engine->stats.n_retries++;
+    watch_deadline(request);
     tf2__wake(engine, flow->accelerator);
 }
 
@@ -231,10 +242,7 @@ static void enqueue(struct tf2_request *request, const struct tf2_request_option
         if (options->timeout_ns)
             request->deadline_ns = tf2__engine_later(request->submitted_ns, options->timeout_ns);
     }
-    if (request->deadline_ns < engine->next_deadline_ns) {
-        engine->next_deadline_ns = request->deadline_ns;
-        tf2__timekeeper_by(engine, request->deadline_ns);
-    }
+    watch_deadline(request);
     if (client->n_waiting == 0 && client->n_running == 0) {
         client->virtual_time = TF2__MAX(client->virtual_time, engine->virtual_time);
         client->served_ns = request->submitted_ns;
