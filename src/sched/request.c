@@ -90,8 +90,10 @@ static void keep_error(struct tf2_request *request, const struct tf2_error *erro
         *request->error = *error;
 }
 
+/* Callbacks of an ordered client come one after the other: while a thread is in one, it gets the next ones too. */
 static void deliver_one(struct tf2_request *request, struct tf2__link *deliver)
 {
+    struct tf2_client *client = request->flow->client;
     tf2__list_remove(&request->order);
     request->state = TF2__REQUEST_DONE;
     if (request->n_waiters)
@@ -99,7 +101,20 @@ static void deliver_one(struct tf2_request *request, struct tf2__link *deliver)
     if (!request->callback && request->has_handle)
         request->delivered = true;
     else
-        tf2__list_append(deliver, &request->link);
+        tf2__list_append(client->is_told ? &client->told_next : deliver, &request->link);
+    if (!request->delivered)
+        client->is_told = client->options.ordered;
+}
+
+/* Puts the client's next request in front. */
+static void deliver_next(struct tf2_client *client, struct tf2__link *deliver)
+{
+    client->is_told = !tf2__list_empty(&client->told_next);
+    if (!client->is_told)
+        return;
+    struct tf2_request *next = TF2__CONTAINER(client->told_next.next, struct tf2_request, link);
+    tf2__list_remove(&next->link);
+    tf2__list_prepend(deliver, &next->link);
 }
 
 void tf2__request_complete(
@@ -148,6 +163,7 @@ void tf2__requests_deliver(struct tf2_engine *engine, struct tf2__link *deliver)
         call_back(request);
         tf2__lock(engine);
         request->delivered = true;
+        deliver_next(request->flow->client, deliver);
         release_request(request);
         tf2__unlock(engine);
     }
