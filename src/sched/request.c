@@ -212,7 +212,9 @@ void tf2__request_retry(struct tf2_request *request, const struct tf2_error *err
         return;
     }
     if (request->info.n_attempts >= engine->options.max_attempts) {
-        tf2__request_complete(request, error->status, error, deliver);
+        struct tf2_error last = *error;
+        last.status = TF2_ERR_DEVICE; /* whatever the device called it */
+        tf2__request_complete(request, last.status, &last, deliver);
         return;
     }
     request->state = TF2__REQUEST_WAITING;
