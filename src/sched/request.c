@@ -261,6 +261,8 @@ static void enqueue(struct tf2_request *request, const struct tf2_request_option
             request->deadline_ns = tf2__engine_later(request->submitted_ns, options->timeout_ns);
     }
     watch_deadline(request);
+    if (flow->accelerator->unavailable_ns)
+        tf2__timekeeper_by(engine, tf2__engine_later(request->submitted_ns, engine->options.no_device_ns));
     if (client->n_waiting == 0 && client->n_running == 0) {
         client->virtual_time = TF2__MAX(client->virtual_time, engine->virtual_time);
         client->served_ns = request->submitted_ns;
