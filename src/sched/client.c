@@ -59,6 +59,7 @@ enum tf2_status tf2_client_create(
     client->options.name = client->name;
     tf2__list_init(&client->flows);
     tf2__list_init(&client->order);
+    tf2__list_init(&client->told_next);
     if (!client->name) {
         free_client(client);
         return tf2__fail_memory(error, strlen(options->name) + 1, "a client's name");

@@ -130,6 +130,8 @@ static enum tf2_status init_engine(struct tf2_engine *engine, struct tf2_error *
     engine->timekeeper_at_ns = UINT64_MAX;
     engine->started_ns = tf2__clock_ns();
     size_t n = tf2_devices_count(engine->devices);
+    if (n == 0)
+        return tf2__fail(error, TF2_ERR_NO_DEVICE, "an engine of no devices");
     if (n > MAX_WORKERS)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "an engine of %zu devices, at most %d", n, MAX_WORKERS);
     engine->workers = tf2__calloc(&engine->env, n, sizeof(*engine->workers));

@@ -267,24 +267,31 @@ static void expire(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link 
         engine->next_deadline_ns = TF2__MAX(engine->next_deadline_ns, now_ns + 1000000);
 }
 
-/* Requests that no device can run any more. */
+/* When a request that waits for a device to come back is given up. */
+static uint64_t gives_up_at(const struct tf2_request *request)
+{
+    const struct tf2_accelerator *accelerator = request->flow->accelerator;
+    return tf2__engine_later(
+        TF2__MAX(accelerator->unavailable_ns, request->submitted_ns), accelerator->engine->options.no_device_ns);
+}
+
+/* Requests that no device can run any more; when to look again. They wait in the order of submission. */
 static uint64_t give_up_unavailable(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link *deliver)
 {
     uint64_t next_ns = TF2_FOREVER;
     struct tf2_error error;
     TF2__LIST_EACH(flow, &engine->flows, struct tf2__flow, of_engine)
     {
-        const struct tf2_accelerator *accelerator = flow->accelerator;
-        if (!accelerator->unavailable_ns || !flow->n_waiting)
-            continue;
-        uint64_t until_ns = tf2__engine_later(accelerator->unavailable_ns, engine->options.no_device_ns);
-        if (now_ns < until_ns) {
-            next_ns = TF2__MIN(next_ns, until_ns);
-            continue;
+        while (flow->accelerator->unavailable_ns && flow->n_waiting) {
+            struct tf2_request *first = TF2__CONTAINER(flow->waiting.next, struct tf2_request, link);
+            if (now_ns < gives_up_at(first)) {
+                next_ns = TF2__MIN(next_ns, gives_up_at(first));
+                break;
+            }
+            tf2__fail(
+                &error, TF2_ERR_NO_DEVICE, "accelerator '%s': none of its devices is in service", flow->accelerator->name);
+            tf2__request_drop(first, TF2_ERR_NO_DEVICE, &error, deliver);
         }
-        tf2__fail(
-            &error, TF2_ERR_NO_DEVICE, "accelerator '%s': none of its devices is in service", accelerator->name);
-        tf2__flow_cancel(flow, TF2_ERR_NO_DEVICE, &error, deliver);
     }
     return next_ns;
 }

@@ -84,6 +84,8 @@ struct tf2_client {
     struct tf2__link link;
     struct tf2__link flows;
     struct tf2__link order; /* ordered clients: what was submitted and is not delivered */
+    struct tf2__link told_next; /* ordered clients: what is done while a callback runs */
+    bool is_told;               /* a callback runs, or is about to */
     char *name;
     struct tf2_client_options options;
     bool closed; /* the handle is gone; it lives on for its requests */

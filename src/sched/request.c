@@ -90,8 +90,10 @@ static void keep_error(struct tf2_request *request, const struct tf2_error *erro
         *request->error = *error;
 }
 
+/* Callbacks of an ordered client come one after the other: while a thread is in one, it gets the next ones too. */
 static void deliver_one(struct tf2_request *request, struct tf2__link *deliver)
 {
+    struct tf2_client *client = request->flow->client;
     tf2__list_remove(&request->order);
     request->state = TF2__REQUEST_DONE;
     if (request->n_waiters)
@@ -99,7 +101,20 @@ static void deliver_one(struct tf2_request *request, struct tf2__link *deliver)
     if (!request->callback && request->has_handle)
         request->delivered = true;
     else
-        tf2__list_append(deliver, &request->link);
+        tf2__list_append(client->is_told ? &client->told_next : deliver, &request->link);
+    if (!request->delivered)
+        client->is_told = client->options.ordered;
+}
+
+/* Puts the client's next request in front. */
+static void deliver_next(struct tf2_client *client, struct tf2__link *deliver)
+{
+    client->is_told = !tf2__list_empty(&client->told_next);
+    if (!client->is_told)
+        return;
+    struct tf2_request *next = TF2__CONTAINER(client->told_next.next, struct tf2_request, link);
+    tf2__list_remove(&next->link);
+    tf2__list_prepend(deliver, &next->link);
 }
 
 void tf2__request_complete(
@@ -125,22 +140,46 @@ void tf2__request_complete(
     }
 }
 
+static void call_back(struct tf2_request *request)
+{
+    struct tf2_error error;
+    const struct tf2_error *of = NULL;
+    if (!request->callback)
+        return;
+    if (request->status != TF2_OK)
+        of = request->error;
+    if (request->status != TF2_OK && !of) {
+        tf2__fail(&error, request->status, "%s", tf2_status_message(request->status));
+        of = &error;
+    }
+    request->callback(request->user, request, request->status, of);
+}
+
 void tf2__requests_deliver(struct tf2_engine *engine, struct tf2__link *deliver)
 {
     while (!tf2__list_empty(deliver)) {
         struct tf2_request *request = TF2__CONTAINER(deliver->next, struct tf2_request, link);
         tf2__list_remove(&request->link);
-        if (request->callback)
-            request->callback(
-                request->user, request, request->status, request->status == TF2_OK ? NULL : request->error);
+        call_back(request);
         tf2__lock(engine);
         request->delivered = true;
+        deliver_next(request->flow->client, deliver);
         release_request(request);
         tf2__unlock(engine);
     }
 }
 
-/* --- off the queue --- */
+/* --- off the queue and back --- */
+
+/* The timekeeper looks when the deadline of a request that waits has come. */
+static void watch_deadline(const struct tf2_request *request)
+{
+    struct tf2_engine *engine = request->flow->accelerator->engine;
+    if (request->deadline_ns >= engine->next_deadline_ns)
+        return;
+    engine->next_deadline_ns = request->deadline_ns;
+    tf2__timekeeper_by(engine, request->deadline_ns);
+}
 
 static void dequeue(struct tf2_request *request)
 {
@@ -173,7 +212,9 @@ void tf2__request_retry(struct tf2_request *request, const struct tf2_error *err
         return;
     }
     if (request->info.n_attempts >= engine->options.max_attempts) {
-        tf2__request_complete(request, error->status, error, deliver);
+        struct tf2_error last = *error;
+        last.status = TF2_ERR_DEVICE; /* whatever the device called it */
+        tf2__request_complete(request, last.status, &last, deliver);
         return;
     }
     request->state = TF2__REQUEST_WAITING;
@@ -182,6 +223,7 @@ void tf2__request_retry(struct tf2_request *request, const struct tf2_error *err
     flow->client->n_waiting++;
     engine->stats.n_waiting++;
     engine->stats.n_retries++;
+    watch_deadline(request);
     tf2__wake(engine, flow->accelerator);
 }
 
@@ -218,10 +260,9 @@ static void enqueue(struct tf2_request *request, const struct tf2_request_option
         if (options->timeout_ns)
             request->deadline_ns = tf2__engine_later(request->submitted_ns, options->timeout_ns);
     }
-    if (request->deadline_ns < engine->next_deadline_ns) {
-        engine->next_deadline_ns = request->deadline_ns;
-        tf2__timekeeper_by(engine, request->deadline_ns);
-    }
+    watch_deadline(request);
+    if (flow->accelerator->unavailable_ns)
+        tf2__timekeeper_by(engine, tf2__engine_later(request->submitted_ns, engine->options.no_device_ns));
     if (client->n_waiting == 0 && client->n_running == 0) {
         client->virtual_time = TF2__MAX(client->virtual_time, engine->virtual_time);
         client->served_ns = request->submitted_ns;

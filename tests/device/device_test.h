@@ -5,22 +5,9 @@
 #ifndef TF2_TEST_DEVICE_TEST_H
 #define TF2_TEST_DEVICE_TEST_H
 
-#include <stdatomic.h>
-
 #include <tf2/tf2.h>
 
-/* An environment that counts, and fails when told. Threads may share it. */
-struct counting_env {
-    struct tf2_env env;
-    atomic_long n_allocs;  /* since the start */
-    atomic_long n_live;    /* not released yet */
-    atomic_long countdown; /* the allocation that fails: 1 is the next one; 0: none */
-    bool keeps_failing;    /* all after it fail too */
-    char log[16384];       /* all messages, one per line */
-    size_t log_used;
-};
-
-void counting_env_init(struct counting_env *counting);
+#include "counting_env.h"
 
 #define MUST(call)                                                                                           \
     do {                                                                                                     \
