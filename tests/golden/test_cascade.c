@@ -199,11 +199,161 @@ static void test_onnx(void **state)
     run_form("models/mtcnn/onnx", "1", true, FACE_LAYOUT_ONNX);
 }
 
+/* ---- embeddings ---- */
+
+#define N_PEOPLE    16
+#define N_PHOTOS    (2 * N_PEOPLE)
+#define SIZE        128
+#define ALIGNED     112
+#define SAME_PERSON 0.5 /* cosines of one person's photos are above it, of two people's below */
+
+static struct face_embedder *make_embedder(const struct finder *f, const struct face_embedder_options *o)
+{
+    struct face_embedder *embedder = NULL;
+    struct tf2_error error;
+    const char *path = golden_shared("models/mobilefacenet/MobileFaceNet.onnx");
+    if (face_embedder_create(f->runner, path, o, &embedder, &error) != TF2_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(face_embedder_size(embedder), SIZE);
+    return embedder;
+}
+
+static const char *photo_name(size_t i)
+{
+    static char name[32];
+    snprintf(name, sizeof(name), "person%02zu_%c", i / 2 + 1, "ab"[i % 2]);
+    return name;
+}
+
+static const struct face *largest(const struct face_list *list)
+{
+    const struct face *best = list->faces;
+    for (size_t i = 1; i < list->n_faces; i++) {
+        if (list->faces[i].x2 - list->faces[i].x1 > best->x2 - best->x1)
+            best = &list->faces[i];
+    }
+    return best;
+}
+
+/* Photo number i (of person i / 2): the largest face in it; one photo has a small second one in the
+ * background. */
+static void embed_photo(const struct finder *f, struct face_embedder *embedder, size_t i, float *embedding)
+{
+    struct tf2_image image;
+    struct tf2_error error;
+    struct face_list list =
+        detect(f, golden_sharedf("images/verification/%s.jpg", photo_name(i)), &image, NULL);
+    assert_in_range(list.n_faces, 1, 2);
+    if (face_embed(embedder, &image, largest(&list), 1, embedding, &error) != TF2_OK)
+        fail_msg("%s: %s", photo_name(i), error.message);
+    face_list_finish(&list);
+    tf2_image_finish(&image);
+}
+
+/* All pairs of photos. */
+static void check_separation(const char *what, const float *embeddings, double threshold)
+{
+    double same = 1, different = -1;
+    for (size_t i = 0; i < N_PHOTOS; i++) {
+        for (size_t k = i + 1; k < N_PHOTOS; k++) {
+            double cosine = face_cosine(embeddings + i * SIZE, embeddings + k * SIZE, SIZE);
+            if (i / 2 == k / 2)
+                same = fmin(same, cosine);
+            else
+                different = fmax(different, cosine);
+        }
+    }
+    print_message("  %s: one person from %.3f, two people up to %.3f\n", what, same, different);
+    assert_true(same > threshold && different < threshold);
+}
+
+/* Photos as they are: found, aligned and embedded here. */
+static void test_recognition(void **state)
+{
+    static float embeddings[N_PHOTOS * SIZE];
+    struct finder f;
+    (void)state;
+    golden_need_shared();
+    finder_init(&f, golden_shared("models/mtcnn/caffe"), "all", NULL);
+    struct face_embedder *embedder = make_embedder(&f, NULL);
+    for (size_t i = 0; i < N_PHOTOS; i++)
+        embed_photo(&f, embedder, i, embeddings + i * SIZE);
+    check_separation("JPEG", embeddings, SAME_PERSON);
+    face_embedder_destroy(&embedder);
+    finder_finish(&f);
+}
+
+/* Faces that were aligned elsewhere: the embeddings of the reference, all at once. */
+static void test_embeddings(void **state)
+{
+    static float embeddings[N_PHOTOS * SIZE];
+    struct tf2_image images[N_PHOTOS];
+    struct tf2_error error;
+    struct finder f;
+    double least = 1;
+    (void)state;
+    golden_need_shared();
+    struct tf2_array wanted = golden_npy(
+        golden_shared("reference/mobilefacenet/embeddings.npy"), TF2_DTYPE_F32, SHAPE(N_PHOTOS, SIZE));
+    finder_init(&f, golden_shared("models/mtcnn/onnx"), "all", NULL);
+    struct face_embedder *embedder = make_embedder(&f, NULL);
+    for (size_t i = 0; i < N_PHOTOS; i++)
+        images[i] = load(golden_sharedf("images/verification_112/%s.ppm", photo_name(i)));
+    if (face_embed_aligned(embedder, images, N_PHOTOS, embeddings, &error) != TF2_OK)
+        fail_msg("%s", error.message);
+    for (size_t i = 0; i < N_PHOTOS; i++) {
+        least = fmin(least, face_cosine(embeddings + i * SIZE, (float *)wanted.data + i * SIZE, SIZE));
+        tf2_image_finish(&images[i]);
+    }
+    print_message("  cosine with the reference from %.7f\n", least);
+    assert_true(least > 1 - 1e-6);
+    check_separation("aligned PPM", embeddings, SAME_PERSON);
+    tf2_array_finish(&wanted);
+    face_embedder_destroy(&embedder);
+    finder_finish(&f);
+}
+
+/* The aligned faces of the reference were cut out with the same landmarks by OpenCV, which counts in 1/32 of
+ * a pixel. */
+static void test_alignment(void **state)
+{
+    json_t *root;
+    double worst = 0;
+    (void)state;
+    golden_need_shared();
+    root = golden_json(golden_shared("images/images.json"));
+    for (size_t i = 0; i < N_PHOTOS; i++) {
+        char key[64];
+        struct face_point landmarks[FACE_N_LANDMARKS];
+        struct tf2_image aligned, photo, wanted;
+        double sum = 0;
+        snprintf(key, sizeof(key), "verification/%s.jpg", photo_name(i));
+        const json_t *entry = json_object_get(root, key);
+        for (size_t k = 0; k < FACE_N_LANDMARKS; k++) {
+            landmarks[k].x = (float)at(json_object_get(entry, "landmarks_x"), k);
+            landmarks[k].y = (float)at(json_object_get(entry, "landmarks_y"), k);
+        }
+        photo = load(golden_sharedf("images/%s", key));
+        wanted = load(golden_sharedf("images/verification_112/%s.ppm", photo_name(i)));
+        assert_int_equal(face_align(&photo, landmarks, ALIGNED, ALIGNED, &aligned, NULL), TF2_OK);
+        for (size_t k = 0; k < (size_t)3 * ALIGNED * ALIGNED; k++)
+            sum += abs(aligned.pixels[k] - wanted.pixels[k]);
+        worst = fmax(worst, sum / (3 * ALIGNED * ALIGNED));
+        tf2_image_finish(&photo);
+        tf2_image_finish(&wanted);
+        tf2_image_finish(&aligned);
+    }
+    print_message("  mean difference of a photo's pixels up to %.3f\n", worst);
+    assert_true(worst < 1);
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_caffe),
-        cmocka_unit_test(test_onnx),
+        cmocka_unit_test(test_caffe),       cmocka_unit_test(test_onnx),
+        cmocka_unit_test(test_alignment),   cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_recognition),
     };
     return golden_status(cmocka_run_group_tests_name("golden cascade", tests, NULL, NULL));
 }
