@@ -76,8 +76,8 @@ enum face_precision {
 struct face_detector_options {
     enum face_layout layout;
     enum face_precision precision;
-    double min_face;                  /* side of the smallest face in pixels, from 12; 0: 20 */
-    double factor;                    /* from one level of the pyramid to the next, 0.1 .. 0.95; 0: 0.709 */
+    double min_face; /* faces from so many pixels a side are found, some smaller ones too; from 12; 0: 20 */
+    double factor;   /* from one level of the pyramid to the next, 0.1 .. 0.95; 0: 0.709 */
     double thresholds[FACE_N_STAGES]; /* scores that P-Net, R-Net and O-Net have to pass; 0: 0.6, 0.7, 0.7 */
 };
 
