@@ -281,10 +281,10 @@ static size_t power_of_two(size_t n)
     return power;
 }
 
+/* A device gets about four batches: large enough to be fast, small enough that all end at nearly the same time. */
 static size_t full_batch(const struct job *job)
 {
-    size_t n_devices = face_runner_n_devices(job->runner);
-    return power_of_two((job->n + n_devices - 1) / n_devices);
+    return power_of_two(job->n / (4 * face_runner_n_devices(job->runner)));
 }
 
 /* Fills and submits one batch. */
