@@ -24,8 +24,9 @@ static const char help[] =
     "Runs a network on random images as fast as it goes and tells images per second and latency.\n"
     "\n"
     "A built-in NETWORK has random weights: squeezenet (1.1), squeezenet1.0, googlenet, resnet50,\n"
-    "mtcnn_pnet, mtcnn_rnet, mtcnn_onet, or mtcnn, these three one after the other. MODEL is a file as for\n"
-    "tf2-run, also a .tf2; a .prototxt without weights gets random ones.\n"
+    "mtcnn_pnet, mtcnn_rnet, mtcnn_onet, or several one after the other: mtcnn (these three), facenet (mtcnn\n"
+    "and squeezenet). MODEL is a file as for tf2-run, also a .tf2; a .prototxt without weights gets random\n"
+    "ones.\n"
     "\n"
     "  --devices N|SPEC     how many devices, or all (default), cl:I or host\n"
     "  --inflight N         runs at the same time (default: as many as keep all devices busy)\n"
@@ -173,16 +174,28 @@ static int take_option(struct bench_options *o, int option, char **argv)
     }
 }
 
-/* The networks behind a built-in name: itself, or the three of mtcnn. */
+/* Names for several networks, which run one after the other. */
+static const struct {
+    const char *name;
+    const char *nets[BENCH_MAX_MODELS]; /* ended by NULL */
+} groups[] = {
+    {"mtcnn", {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"}},
+    {"facenet", {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet", "squeezenet"}},
+};
+
+/* The networks behind a built-in name: itself, or those of a group. */
 static size_t find_builtin(const char *name, const char *nets[BENCH_MAX_MODELS])
 {
-    static const char *const mtcnn[] = {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"};
-    size_t n;
+    size_t n, n_nets = 0;
     const char *const *names = bench_net_names(&n);
-    if (strcmp(name, "mtcnn") == 0) {
-        memcpy(nets, mtcnn, sizeof(mtcnn));
-        return 3;
+    for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
+        while (strcmp(name, groups[g].name) == 0 && groups[g].nets[n_nets]) {
+            nets[n_nets] = groups[g].nets[n_nets];
+            n_nets++;
+        }
     }
+    if (n_nets > 0)
+        return n_nets;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(name, names[i]) == 0) {
             nets[0] = names[i];
@@ -222,7 +235,7 @@ static int unknown_name(const char *name)
     const char *const *names = bench_net_names(&n);
     for (size_t i = 0; i < n && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s, ", names[i]);
-    return cli_usage("%s is neither a file nor a built-in network, wanted %sor mtcnn", name, list);
+    return cli_usage("%s is neither a file nor a built-in network, wanted %smtcnn or facenet", name, list);
 }
 
 static int import_model(struct bench_options *o, struct bench_setup *setup, bool *random)

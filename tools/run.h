@@ -64,8 +64,7 @@ struct run_jobs {
     size_t n_jobs;
     size_t capacity;
     size_t n_files[RUN_MAX_INPUTS];
-    char **paths; /* all file names */
-    size_t n_paths;
+    struct cli_paths paths; /* all file names */
 };
 
 /*

@@ -136,6 +136,26 @@ static void test_bench_int8(void **state)
     check_bench_int8("mtcnn", "1");
 }
 
+/* Several networks for an image: their multiply-accumulates add up. */
+static void test_bench_groups(void **state)
+{
+    static const struct {
+        const char *name;
+        double macs;
+    } groups[] = {
+        {"mtcnn", 192639000 + 1530768 + 12909952},
+        {"facenet", 192639000 + 1530768 + 12909952 + 387747520}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        WORKS(
+            "TF2_BENCH", groups[i].name, "--devices", "1", "--duration", "0.05", "--warmup", "0", "--json", "-");
+        json_t *root = json_loads(out_text, 0, NULL);
+        assert_non_null(root);
+        assert_true(number(root, "macs_per_image") == groups[i].macs);
+        json_decref(root);
+    }
+}
+
 /* Peaks of all units: of those that there are, each does at least what the one before does. */
 static void test_bench_peaks(void **state)
 {
@@ -248,7 +268,7 @@ int main(void)
         cmocka_unit_test(test_bench_model_file),
         cmocka_unit_test(test_bench_pipeline),
         cmocka_unit_test(test_bench_random_weights),
-        cmocka_unit_test(test_bench_int8),
+        cmocka_unit_test(test_bench_int8),   cmocka_unit_test(test_bench_groups),
         cmocka_unit_test(test_bench_tf2),
         cmocka_unit_test(test_bench_int8_tf2),
         cmocka_unit_test(test_bench_peaks),

@@ -22,10 +22,11 @@ static void test_help_and_version(void **state)
         {"TF2_RUN", "tf2-run"},
         {"TF2_BENCH", "tf2-bench"},
         {"TF2_INFO", "tf2-info"},
-        {"TF2_CONVERT", "tf2-convert"}};
+        {"TF2_CONVERT", "tf2-convert"},
+        {"TF2_FACES", "tf2-faces"}};
     char wanted[128];
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         WORKS(programs[i][0], "--help");
         snprintf(wanted, sizeof(wanted), "Usage: %s ", programs[i][1]);
         assert_non_null(strstr(out_text, wanted));

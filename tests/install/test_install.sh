@@ -196,6 +196,18 @@ for kind in shared static; do
     fi
 done
 
+# examples/faces, as a program takes it over: the folder, the installed library, threads.
+if compile "$work/find_faces" "$libs_shared" \
+    "$cc" -std=gnu11 -Wall -Wextra -Werror -pthread "$source_dir"/examples/faces/*.c -lm; then
+    if LD_LIBRARY_PATH="$lib_dir" "$work/find_faces" /nonexistent /nonexistent 2>"$work/err"; then
+        fail "find_faces works without networks"
+    elif ! grep -q "^find_faces: /nonexistent: no det1 or pnet" "$work/err"; then
+        fail "find_faces wrote \"$(cat "$work/err")\""
+    fi
+else
+    fail "examples/faces"
+fi
+
 # A program that fails says why.
 if LD_LIBRARY_PATH="$lib_dir" "$work/classify_shared_c99" "$header" "$header" 2>"$work/err"; then
     fail "classify takes a header for a network"
