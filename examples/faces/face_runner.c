@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * face_runner.c: one queue, a thread for each device.
+ * face_runner.c: requests to an engine over all devices.
  *
- *     submit ─▶ queue ─▶ worker (device, sessions by model and shape) ─▶ done, wait returns
+ *     submit ─▶ accelerator by model and shape (loaded when it is first needed) ─▶ engine ─▶ done, wait returns
  *
- * A worker makes the sessions that it needs and keeps them: photos of one size use them again. It takes the
- * first request that it has a session for, else the first one, so that two devices do not both prepare what
- * one is ready for. The sessions that were not used for longest go when there are too many or they hold too
- * much memory. Sessions are made by one worker at a time: that compiles kernels.
+ * Levels of a pyramid and batches of candidates are requests at the same time; the engine gives each to the device that is
+ * free first. Loading happens in the submitting thread, while the devices work on what was submitted before.
+ * Accelerators are kept: photos of one size use them again. Those that were not used for longest go when there are
+ * too many or they hold too much memory.
  *
- * The mutex guards the queue and the flags of requests. Sessions belong to their worker's thread, except in
- * face_runner_forget, when nothing is in the queue.
+ * The mutex guards the cache and the flags of requests.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "face_runner.h"
@@ -21,196 +20,106 @@
 
 #include "face_internal.h"
 
-#define MAX_SESSIONS    96
+#define MAX_CACHED      96
 #define MAX_ARENA_BYTES ((size_t)768 << 20)
+#define WATCHDOG_NS     600000000000u /* the reference device is slow */
 
 struct cached {
-    struct tf2_session *session;
+    struct tf2_accelerator *accelerator;
     const struct tf2_model *model;
     struct tf2_shape shape;
     size_t arena_bytes;
     uint64_t last_use;
 };
 
-struct worker {
-    struct face_runner *runner;
-    size_t device;
-    pthread_t thread;
-    struct cached cache[MAX_SESSIONS];
+struct face_runner {
+    struct tf2_engine *engine;
+    struct tf2_client *client;
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    struct cached cache[MAX_CACHED];
     size_t n_cached;
     size_t arena_bytes;
     uint64_t clock;
 };
 
-struct face_runner {
-    struct tf2_devices *devices;
-    struct worker *workers;
-    size_t n_workers;
-    size_t n_started;
-    pthread_mutex_t mutex;
-    pthread_mutex_t preparing;
-    pthread_cond_t work; /* something was queued, or it ends */
-    pthread_cond_t done;
-    struct face_request *first, *last;
-    bool stop;
-};
+/* --- accelerators --- */
 
-static struct cached *
-find_session(struct worker *w, const struct tf2_model *model, const struct tf2_shape *shape)
+static void drop(struct face_runner *runner, size_t index)
 {
-    for (size_t i = 0; i < w->n_cached; i++) {
-        if (w->cache[i].model == model && tf2_shape_equal(&w->cache[i].shape, shape))
-            return &w->cache[i];
-    }
-    return NULL;
+    runner->arena_bytes -= runner->cache[index].arena_bytes;
+    tf2_accelerator_close(&runner->cache[index].accelerator);
+    runner->cache[index] = runner->cache[--runner->n_cached];
 }
 
-static void drop_session(struct worker *w, size_t index)
-{
-    w->arena_bytes -= w->cache[index].arena_bytes;
-    tf2_session_destroy(&w->cache[index].session);
-    w->cache[index] = w->cache[--w->n_cached];
-}
-
-static void drop_oldest(struct worker *w)
+static void drop_oldest(struct face_runner *runner)
 {
     size_t oldest = 0;
-    for (size_t i = 1; i < w->n_cached; i++) {
-        if (w->cache[i].last_use < w->cache[oldest].last_use)
+    for (size_t i = 1; i < runner->n_cached; i++) {
+        if (runner->cache[i].last_use < runner->cache[oldest].last_use)
             oldest = i;
     }
-    drop_session(w, oldest);
+    drop(runner, oldest);
 }
 
 static enum tf2_status
-make_session(struct worker *w, const struct face_request *r, struct cached *made, struct tf2_error *error)
+load(struct face_runner *runner, const struct face_request *r, struct cached *made, struct tf2_error *error)
 {
     const struct tf2_named_shape named = {.shape = r->shape};
-    const struct tf2_session_options options = {.input_shapes = &named, .n_input_shapes = 1};
-    struct tf2_session_stats stats;
+    const struct tf2_load_options options = {
+        .placement = TF2_PLACEMENT_REPLICATE, .input_shapes = &named, .n_input_shapes = 1};
+    struct tf2_accelerator_stats stats;
     memset(made, 0, sizeof(*made));
-    pthread_mutex_lock(&w->runner->preparing);
-    enum tf2_status status =
-        tf2_session_create(r->model, w->runner->devices, w->device, &options, &made->session, error);
-    pthread_mutex_unlock(&w->runner->preparing);
+    enum tf2_status status = tf2_accelerator_load(runner->engine, r->model, &options, &made->accelerator, error);
     if (status != TF2_OK)
         return status;
-    tf2_session_stats(made->session, &stats);
+    tf2_accelerator_stats(made->accelerator, &stats);
     made->model = r->model;
     made->shape = r->shape;
-    made->arena_bytes = stats.arena_bytes;
+    made->arena_bytes = stats.arena_bytes * tf2_engine_n_devices(runner->engine);
     return TF2_OK;
 }
 
-static enum tf2_status get_session(
-    struct worker *w, const struct face_request *r, struct tf2_session **session, struct tf2_error *error)
+/* The mutex is held. */
+static enum tf2_status get_accelerator(
+    struct face_runner *runner, const struct face_request *r, struct tf2_accelerator **accelerator,
+    struct tf2_error *error)
 {
-    struct cached *found = find_session(w, r->model, &r->shape);
+    struct cached *found = NULL, made;
+    for (size_t i = 0; i < runner->n_cached && !found; i++) {
+        if (runner->cache[i].model == r->model && tf2_shape_equal(&runner->cache[i].shape, &r->shape))
+            found = &runner->cache[i];
+    }
     if (!found) {
-        struct cached made;
-        enum tf2_status status = make_session(w, r, &made, error);
+        enum tf2_status status = load(runner, r, &made, error);
         if (status != TF2_OK)
             return status;
-        while (w->n_cached == MAX_SESSIONS ||
-               (w->n_cached > 0 && w->arena_bytes + made.arena_bytes > MAX_ARENA_BYTES))
-            drop_oldest(w);
-        found = &w->cache[w->n_cached++];
+        while (runner->n_cached == MAX_CACHED ||
+               (runner->n_cached > 0 && runner->arena_bytes + made.arena_bytes > MAX_ARENA_BYTES))
+            drop_oldest(runner);
+        found = &runner->cache[runner->n_cached++];
         *found = made;
-        w->arena_bytes += made.arena_bytes;
+        runner->arena_bytes += made.arena_bytes;
     }
-    found->last_use = ++w->clock;
-    *session = found->session;
+    found->last_use = ++runner->clock;
+    *accelerator = found->accelerator;
     return TF2_OK;
 }
 
-static enum tf2_status run(struct worker *w, struct face_request *r, struct tf2_error *error)
-{
-    struct tf2_session *session = NULL;
-    struct tf2_model_info info;
-    const void *inputs[1] = {r->input};
-    enum tf2_status status = get_session(w, r, &session, error);
-    if (status != TF2_OK)
-        return status;
-    tf2_model_info(r->model, &info);
-    for (size_t i = 0; i < info.n_outputs; i++) {
-        struct tf2_tensor_info output;
-        tf2_session_output(session, i, &output);
-        r->output_shapes[i] = output.shape;
-        r->outputs[i] = malloc((size_t)tf2_shape_count(&output.shape) * sizeof(float));
-        if (!r->outputs[i])
-            return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: output %zu of %s", i, info.name);
-    }
-    return tf2_session_run(session, inputs, (void *const *)r->outputs, error);
-}
-
-/* Takes the request that suits the worker best out of the queue; waits for one. NULL: the runner ends. */
-static struct face_request *take(struct worker *w)
-{
-    struct face_runner *runner = w->runner;
-    while (!runner->first && !runner->stop)
-        pthread_cond_wait(&runner->work, &runner->mutex);
-    if (!runner->first)
-        return NULL;
-    struct face_request *before = NULL, *r = runner->first;
-    while (r && !find_session(w, r->model, &r->shape)) {
-        before = r;
-        r = r->next;
-    }
-    if (!r) {
-        before = NULL;
-        r = runner->first;
-    }
-    *(before ? &before->next : &runner->first) = r->next;
-    if (runner->last == r)
-        runner->last = before;
-    return r;
-}
-
-static void *work(void *arg)
-{
-    struct worker *w = arg;
-    struct face_request *r;
-    pthread_mutex_lock(&w->runner->mutex);
-    while ((r = take(w))) {
-        pthread_mutex_unlock(&w->runner->mutex);
-        r->status = run(w, r, &r->error);
-        pthread_mutex_lock(&w->runner->mutex);
-        r->done = true;
-        pthread_cond_broadcast(&w->runner->done);
-    }
-    pthread_mutex_unlock(&w->runner->mutex);
-    return NULL;
-}
-
-static enum tf2_status start(struct face_runner *runner, struct tf2_error *error)
-{
-    for (size_t k = 0; k < runner->n_workers; k++) {
-        runner->workers[k].runner = runner;
-        runner->workers[k].device = k;
-        if (pthread_create(&runner->workers[k].thread, NULL, work, &runner->workers[k]) != 0)
-            return face_fail(
-                error, TF2_ERR_THREAD, "thread %zu of %zu cannot be started", k + 1, runner->n_workers);
-        runner->n_started++;
-    }
-    return TF2_OK;
-}
+/* --- the runner --- */
 
 enum tf2_status
 face_runner_create(struct tf2_devices *devices, struct face_runner **runner, struct tf2_error *error)
 {
+    const struct tf2_engine_options options = {.watchdog_ns = WATCHDOG_NS};
     struct face_runner *r = calloc(1, sizeof(*r));
     if (!r)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: a runner");
     pthread_mutex_init(&r->mutex, NULL);
-    pthread_mutex_init(&r->preparing, NULL);
-    pthread_cond_init(&r->work, NULL);
     pthread_cond_init(&r->done, NULL);
-    r->devices = devices;
-    r->n_workers = tf2_devices_count(devices);
-    r->workers = calloc(r->n_workers, sizeof(*r->workers));
-    enum tf2_status status =
-        r->workers ? start(r, error)
-                   : face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: %zu workers", r->n_workers);
+    enum tf2_status status = tf2_engine_create(devices, &options, &r->engine, error);
+    if (status == TF2_OK)
+        status = tf2_client_create(r->engine, NULL, &r->client, error);
     if (status != TF2_OK)
         face_runner_destroy(&r);
     else
@@ -223,32 +132,65 @@ void face_runner_destroy(struct face_runner **runner)
     struct face_runner *r = runner ? *runner : NULL;
     if (!r)
         return;
-    pthread_mutex_lock(&r->mutex);
-    r->stop = true;
-    pthread_cond_broadcast(&r->work);
-    pthread_mutex_unlock(&r->mutex);
-    for (size_t k = 0; k < r->n_started; k++) {
-        pthread_join(r->workers[k].thread, NULL);
-        while (r->workers[k].n_cached > 0)
-            drop_session(&r->workers[k], 0);
-    }
+    while (r->n_cached > 0)
+        drop(r, 0);
+    tf2_client_destroy(&r->client);
+    tf2_engine_destroy(&r->engine);
     pthread_cond_destroy(&r->done);
-    pthread_cond_destroy(&r->work);
-    pthread_mutex_destroy(&r->preparing);
     pthread_mutex_destroy(&r->mutex);
-    free(r->workers);
     free(r);
     *runner = NULL;
 }
 
+static void
+on_complete(void *user, struct tf2_request *unused, enum tf2_status status, const struct tf2_error *error)
+{
+    struct face_request *request = user;
+    struct face_runner *runner = request->runner;
+    (void)unused;
+    pthread_mutex_lock(&runner->mutex);
+    request->status = status;
+    if (error)
+        request->error = *error;
+    request->done = true;
+    pthread_cond_broadcast(&runner->done);
+    pthread_mutex_unlock(&runner->mutex);
+}
+
+static enum tf2_status make_outputs(
+    struct face_request *request, const struct tf2_accelerator *accelerator, struct tf2_error *error)
+{
+    struct tf2_model_info info;
+    tf2_model_info(request->model, &info);
+    for (size_t i = 0; i < info.n_outputs; i++) {
+        struct tf2_tensor_info output;
+        tf2_accelerator_output(accelerator, i, &output);
+        request->output_shapes[i] = output.shape;
+        request->outputs[i] = malloc((size_t)tf2_shape_count(&output.shape) * sizeof(float));
+        if (!request->outputs[i])
+            return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: output %zu of %s", i, info.name);
+    }
+    return TF2_OK;
+}
+
 void face_runner_submit(struct face_runner *runner, struct face_request *request)
 {
+    const struct tf2_request_options options = {.callback = on_complete, .user = request};
+    const void *inputs[1] = {request->input};
+    struct tf2_accelerator *accelerator = NULL;
+    request->runner = runner;
     request->done = false;
-    request->next = NULL;
     pthread_mutex_lock(&runner->mutex);
-    *(runner->last ? &runner->last->next : &runner->first) = request;
-    runner->last = request;
-    pthread_cond_signal(&runner->work);
+    enum tf2_status status = get_accelerator(runner, request, &accelerator, &request->error);
+    if (status == TF2_OK)
+        status = make_outputs(request, accelerator, &request->error);
+    if (status == TF2_OK)
+        status = tf2_client_submit(
+            runner->client, accelerator, inputs, (void *const *)request->outputs, &options, NULL, &request->error);
+    if (status != TF2_OK) {
+        request->status = status;
+        request->done = true;
+    }
     pthread_mutex_unlock(&runner->mutex);
 }
 
@@ -275,17 +217,14 @@ void face_request_finish(struct face_request *request)
 void face_runner_forget(struct face_runner *runner, const struct tf2_model *model)
 {
     pthread_mutex_lock(&runner->mutex);
-    for (size_t k = 0; k < runner->n_workers; k++) {
-        struct worker *w = &runner->workers[k];
-        for (size_t i = w->n_cached; i-- > 0;) {
-            if (w->cache[i].model == model)
-                drop_session(w, i);
-        }
+    for (size_t i = runner->n_cached; i-- > 0;) {
+        if (runner->cache[i].model == model)
+            drop(runner, i);
     }
     pthread_mutex_unlock(&runner->mutex);
 }
 
 size_t face_runner_n_devices(const struct face_runner *runner)
 {
-    return runner->n_workers;
+    return tf2_engine_n_devices(runner->engine);
 }

@@ -2,7 +2,7 @@
 /*
  * face_runner.h: requests to run a network once, answered by whichever device is free.
  *
- * This is all that the rest knows of devices and sessions: submit a request, go on, wait for it. A request
+ * This is all that the rest knows of the engine: submit a request, go on, wait for it. A request
  * names its model and the shape of its input, since P-Net runs at a size of its own on every level of every
  * photo.
  */
@@ -25,8 +25,8 @@ struct face_request {
     struct tf2_shape output_shapes[FACE_MAX_OUTPUTS];
     float *outputs[FACE_MAX_OUTPUTS];
 
-    bool done; /* the runner's */
-    struct face_request *next;
+    bool done; /* the runner's, as the next */
+    struct face_runner *runner;
 };
 
 void face_runner_submit(struct face_runner *runner, struct face_request *request);

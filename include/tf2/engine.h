@@ -166,7 +166,7 @@ TF2_API void tf2_load_options_defaults(struct tf2_load_options *options);
  * destroyed afterwards. On success *accelerator is owned by the caller.
  */
 TF2_API enum tf2_status tf2_accelerator_load(
-    struct tf2_engine *engine, struct tf2_model *model, const struct tf2_load_options *options,
+    struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
     struct tf2_accelerator **accelerator, struct tf2_error *error);
 
 /*

@@ -182,7 +182,7 @@ fill(struct tf2_accelerator *accelerator, const struct tf2_load_options *options
 }
 
 enum tf2_status tf2_accelerator_load(
-    struct tf2_engine *engine, struct tf2_model *model, const struct tf2_load_options *options,
+    struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
     struct tf2_accelerator **out, struct tf2_error *error)
 {
     static const struct tf2_load_options defaults = {0};

@@ -119,6 +119,7 @@ struct tf2__stage {
     uint32_t *inputs, *outputs;
     /* The devices' check: items for every input, and what they gave when the accelerator was loaded. */
     void **check_inputs, **check_outputs;
+    double check_ns; /* how long that run took */
 };
 
 #define TF2__IN_JOB 0x80000000u

@@ -6,8 +6,8 @@
  *     split       one route, its only stage has all devices     tier 0; replicas, whose weights it shares, tier 1
  *     pipeline    one route of as many stages as devices        tier 0
  *
- * A route of a higher tier is taken while none of a lower one is healthy. When a route is complete its stages run once
- * on made-up inputs: what comes out is kept for later checks of the devices, and the time for the first charges.
+ * A route of a higher tier is taken while none of a lower one is healthy. Every stage of one device runs once on made-up
+ * inputs: what comes out is kept for later checks of the device, and the time for the first charges.
  */
 #include "sched/route.h"
 
@@ -212,7 +212,10 @@ make_check(const struct tf2_accelerator *accelerator, struct tf2__stage *stage, 
         return tf2__fail_memory(error, (size_t)plan->arena_bytes, "a device's check");
     for (uint32_t i = 0; i < stage->n_inputs; i++)
         fill_values(&plan->tensors[plan->inputs[i]], stage->check_inputs[i], i + 1);
-    return tf2__stage_check(stage, true, error);
+    uint64_t start_ns = tf2__clock_ns();
+    TF2__TRY(tf2__stage_check(stage, true, error));
+    stage->check_ns = (double)(tf2__clock_ns() - start_ns);
+    return TF2_OK;
 }
 
 enum tf2_status tf2__stage_prepare(
@@ -334,13 +337,18 @@ static enum tf2_status add_replicas(
     return TF2_OK;
 }
 
-/* The route that is preferred, and what batches cost on it: only the last one can be of a lower tier than the first. */
+/* The route that is preferred: only the last one can be of a lower tier than the first. What runs cost at first is taken
+ * from the checks; a split of it is all devices together about what one alone takes. */
 static void note_main_route(struct tf2_accelerator *accelerator)
 {
     uint32_t last = accelerator->n_routes - 1;
     accelerator->main_route = accelerator->routes[last].tier < accelerator->routes[0].tier ? last : 0;
+    const struct tf2__route *route = &accelerator->routes[accelerator->main_route];
+    double ns = 0;
+    for (uint32_t i = 0; i < route->n_stages; i++)
+        ns += route->stages[i].n_parts == 1 ? route->stages[i].check_ns : accelerator->routes[0].stages[0].check_ns;
     for (uint32_t k = 0; k < accelerator->n_batch_sizes; k++)
-        accelerator->run_ns[k] = tf2__route_time(&accelerator->routes[accelerator->main_route], k);
+        accelerator->run_ns[k] = ns * accelerator->batch_sizes[k];
 }
 
 /* The speeds of devices that split the work, from the times of the replicas. NULL: all are of one kind. */

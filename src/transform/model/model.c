@@ -121,10 +121,11 @@ enum tf2_status tf2_model_from_graph(
     return TF2_OK;
 }
 
-struct tf2_model *tf2__model_ref(struct tf2_model *model)
+struct tf2_model *tf2__model_ref(const struct tf2_model *model)
 {
-    atomic_fetch_add(&model->n_more_handles, 1);
-    return model;
+    struct tf2_model *counted = (struct tf2_model *)(uintptr_t)model; /* the count is all that changes */
+    atomic_fetch_add(&counted->n_more_handles, 1);
+    return counted;
 }
 
 void tf2_model_destroy(struct tf2_model **model)
