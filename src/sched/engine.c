@@ -238,7 +238,9 @@ static bool join_threads(struct tf2_engine *engine)
 {
     bool all = true;
     uint64_t until_ns = tf2__engine_later(tf2__clock_ns(), engine->options.watchdog_ns);
-    while (engine->n_alive > 0 && (engine->n_jobs > 0 || tf2__clock_ns() < until_ns)) {
+    while (engine->n_alive > 0 && tf2__clock_ns() < until_ns) {
+        if (engine->n_jobs > 0)
+            until_ns = tf2__engine_later(tf2__clock_ns(), engine->options.watchdog_ns);
         bool only_hung = true; /* nobody but those that the watchdog has given up already */
         for (uint32_t i = 0; i < engine->n_workers; i++)
             only_hung &= engine->workers[i].ended || engine->workers[i].state == TF2_DEVICE_HUNG;
