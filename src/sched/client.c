@@ -166,6 +166,7 @@ void tf2__leases_grant(struct tf2_engine *engine)
         take_devices(wait->client, wait->n_devices);
         engine->n_leases++;
         pthread_cond_broadcast(&engine->changed);
+        tf2__wake(engine, NULL); /* requests whose worker is leased now are for another one */
     }
 }
 

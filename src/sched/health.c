@@ -93,6 +93,7 @@ void tf2__worker_probe(struct tf2__worker *worker, struct tf2__link *deliver)
     struct tf2_accelerator *accelerator = NULL;
     bool revoked = false;
     const struct tf2__stage *stage = find_check(worker, &accelerator);
+    tf2__wake(worker->engine, NULL); /* a request may have been meant for this worker */
     enum tf2_status status = stage ? run_check(worker, stage, accelerator, &revoked, &error) : TF2_OK;
     if (revoked)
         tf2__worker_came_back(worker);
