@@ -166,16 +166,45 @@ void tf2__leases_grant(struct tf2_engine *engine)
         take_devices(wait->client, wait->n_devices);
         engine->n_leases++;
         pthread_cond_broadcast(&engine->changed);
+        tf2__wake(engine, NULL); /* requests whose worker is leased now are for another one */
     }
+}
+
+/* Whether a job is under way that has requests of others, or is left behind by its requests. */
+static bool is_foreign(const struct tf2__job *job, const struct tf2_client *client)
+{
+    if (job->n_inside == 0)
+        return false;
+    for (uint32_t i = 0; i < job->n; i++) {
+        if (job->requests[i]->flow->client != client)
+            return true;
+    }
+    return job->n == 0;
+}
+
+static bool is_busy_for_others(const struct tf2__route *route, const struct tf2_client *client)
+{
+    for (uint32_t i = 0; route->n_jobs > 0 && i < route->max_jobs; i++) {
+        if (is_foreign(&route->jobs[i], client))
+            return true;
+    }
+    return false;
 }
 
 /* Whether nothing is under way on the leased devices but the client's own. */
 static bool is_drained(const struct tf2_client *client)
 {
     const struct tf2_engine *engine = client->engine;
-    for (uint32_t i = 0; i < engine->n_workers; i++) {
-        if (engine->workers[i].lease == client && engine->workers[i].n_committed > 0)
-            return false;
+    uint64_t leased = 0;
+    for (uint32_t i = 0; i < engine->n_workers; i++)
+        leased |= (uint64_t)(engine->workers[i].lease == client) << i;
+    TF2__LIST_EACH(accelerator, &engine->accelerators, struct tf2_accelerator, link)
+    {
+        for (uint32_t i = 0; i < accelerator->n_routes; i++) {
+            const struct tf2__route *route = &accelerator->routes[i];
+            if ((route->workers & leased) && is_busy_for_others(route, client))
+                return false;
+        }
     }
     return true;
 }

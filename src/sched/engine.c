@@ -232,18 +232,21 @@ static void cancel_all(struct tf2_engine *engine, struct tf2__link *deliver)
         tf2__flow_cancel(flow, TF2_ERR_CANCELLED, NULL, deliver);
 }
 
-/* Threads that end in time are joined, the others left behind. */
+/* Threads that end in time are joined, the others left behind. As long as there are jobs, the watchdog sees to it that they
+ * end; then only callbacks can be under way. */
 static bool join_threads(struct tf2_engine *engine)
 {
     bool all = true;
     uint64_t until_ns = tf2__engine_later(tf2__clock_ns(), engine->options.watchdog_ns);
     while (engine->n_alive > 0 && tf2__clock_ns() < until_ns) {
+        if (engine->n_jobs > 0)
+            until_ns = tf2__engine_later(tf2__clock_ns(), engine->options.watchdog_ns);
         bool only_hung = true; /* nobody but those that the watchdog has given up already */
         for (uint32_t i = 0; i < engine->n_workers; i++)
             only_hung &= engine->workers[i].ended || engine->workers[i].state == TF2_DEVICE_HUNG;
         if (only_hung)
             break;
-        tf2__engine_wait(engine, &engine->changed, TF2__MIN(until_ns, tf2__clock_ns() + 20000000));
+        tf2__engine_wait(engine, &engine->changed, tf2__clock_ns() + 20000000);
     }
     for (uint32_t i = 0; i < engine->n_workers; i++) {
         struct tf2__worker *worker = &engine->workers[i];

@@ -93,6 +93,7 @@ void tf2__worker_probe(struct tf2__worker *worker, struct tf2__link *deliver)
     struct tf2_accelerator *accelerator = NULL;
     bool revoked = false;
     const struct tf2__stage *stage = find_check(worker, &accelerator);
+    tf2__wake(worker->engine, NULL); /* a request may have been meant for this worker */
     enum tf2_status status = stage ? run_check(worker, stage, accelerator, &revoked, &error) : TF2_OK;
     if (revoked)
         tf2__worker_came_back(worker);
@@ -208,7 +209,8 @@ static void give_up(struct tf2__worker *worker, struct tf2__link *deliver)
         &worker->engine->env, TF2_LOG_ERROR, "device %s has not returned for %.3f s and is given up",
         worker->device->info.id, (double)worker->engine->options.watchdog_ns * 1e-9);
     tf2__fail(&error, TF2_ERR_DEVICE, "device %s did not return in time", worker->device->info.id);
-    out_of_service(worker, TF2_DEVICE_HUNG, deliver);
+    if (worker->state != TF2_DEVICE_HUNG) /* may be so since a copy that came back late */
+        out_of_service(worker, TF2_DEVICE_HUNG, deliver);
     worker->job = NULL;
     if (!job)
         return;
@@ -237,7 +239,7 @@ static uint64_t watch(struct tf2_engine *engine, uint64_t now_ns, struct tf2__li
             continue;
         if (now_ns < since_ns || now_ns - since_ns < watchdog_ns) {
             next_ns = TF2__MIN(next_ns, tf2__engine_later(since_ns, watchdog_ns));
-        } else if (phase == TF2__PHASE_RUN && worker->state != TF2_DEVICE_HUNG) {
+        } else if (phase == TF2__PHASE_RUN) {
             int run = TF2__PHASE_RUN;
             if (atomic_compare_exchange_strong(&worker->phase, &run, TF2__PHASE_REVOKED))
                 give_up(worker, deliver);

@@ -348,10 +348,9 @@ void tf2__wake(struct tf2_engine *engine, const struct tf2_accelerator *accelera
         seen |= (uint64_t)1 << worker->index;
         if (worker->idle == TF2__IDLE_NOT || worker->state != TF2_DEVICE_HEALTHY)
             continue;
-        if (worker->idle == TF2__IDLE_ASLEEP) {
-            worker->idle = TF2__IDLE_NOT; /* it is on its way: the next request wakes another */
+        if (worker->idle == TF2__IDLE_ASLEEP)
             pthread_cond_signal(&worker->wake);
-        }
+        worker->idle = TF2__IDLE_NOT; /* it is on its way: the next request wakes another */
         if (!engine->n_leases && accelerator->n_batch_sizes == 1)
             return; /* one is enough */
     }

@@ -381,12 +381,14 @@ enum tf2_status tf2_request_cancel(struct tf2_request *request)
     struct tf2_engine *engine = engine_of(request);
     tf2__list_init(&deliver);
     tf2__lock(engine);
+    engine->n_refs++; /* the callback may give the last handle back */
     bool waiting = request->state == TF2__REQUEST_WAITING;
-    if (waiting) {
+    if (waiting)
         tf2__request_drop(request, TF2_ERR_CANCELLED, NULL, &deliver);
-    }
     tf2__unlock(engine);
     tf2__requests_deliver(engine, &deliver);
+    tf2__lock(engine);
+    tf2__engine_unref_unlock(engine);
     return waiting ? TF2_OK : TF2_ERR_INVALID_STATE;
 }
 

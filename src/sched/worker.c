@@ -299,6 +299,8 @@ static void idle(struct tf2__worker *worker, uint64_t until_ns)
 /* When there is something to do without being told. */
 static uint64_t next_time(const struct tf2__worker *worker, uint64_t again_ns)
 {
+    if (worker->engine->stopping)
+        return TF2_FOREVER;
     if (worker->state == TF2_DEVICE_SET_ASIDE)
         return worker->probe_at_ns;
     return worker->check_at_ns ? TF2__MIN(again_ns, worker->check_at_ns) : again_ns;

@@ -266,6 +266,48 @@ static void test_release_in_a_callback(void **state)
     }
 }
 
+/* All else is destroyed by another thread while the callback of a cancelled request runs; then its handle goes. */
+struct last {
+    struct all *all;
+    struct call *call;
+};
+
+static void *destroy_the_rest(void *user)
+{
+    struct all *all = user;
+    for (enum part part = ENGINE; part < REQUEST; part++)
+        destroy(all, part);
+    return NULL;
+}
+
+static void be_the_last(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+{
+    struct last *last = user;
+    pthread_t thread;
+    (void)request;
+    (void)status;
+    (void)error;
+    pthread_create(&thread, NULL, destroy_the_rest, last->all);
+    pthread_join(thread, NULL);
+    tf2_request_release(&last->call->request);
+}
+
+static void test_last_handle_in_a_callback(void **state)
+{
+    (void)state;
+    struct all all;
+    struct call call;
+    struct last last = {&all, &call};
+    open_all(&all, true);
+    const struct tf2_request_options options = {.callback = be_the_last, .user = &last};
+    call_submit(&call, all.client, all.accelerator, &all.bank, 0, &options);
+    tf2_request_release(&all.call.request);
+    assert_int_equal(tf2_request_cancel(call.request), TF2_OK);
+    assert_null(call.request);
+    bank_close(&all.bank);
+    rig_close(&all.rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_engine_without_devices_handle),
         cmocka_unit_test(test_in_a_callback),
         cmocka_unit_test(test_release_in_a_callback),
+        cmocka_unit_test(test_last_handle_in_a_callback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

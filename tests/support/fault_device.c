@@ -106,7 +106,9 @@ static bool fault(struct fault_control *control, enum fault_kind kind)
 
 static enum tf2_status refuse(struct fault_device *device, const char *what, struct tf2_error *error)
 {
-    return tf2__fail(error, TF2_ERR_DEVICE, "device %s: %s failed on purpose", device->base.info.id, what);
+    const int status = atomic_load(&device->control->status);
+    return tf2__fail(
+        error, status ? (enum tf2_status)status : TF2_ERR_DEVICE, "device %s: %s failed on purpose", device->base.info.id, what);
 }
 
 static struct timespec time_of(uint64_t ns)

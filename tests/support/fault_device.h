@@ -35,6 +35,7 @@ struct fault_control {
     atomic_uint per_million[FAULT_KINDS]; /* and of the others so many of a million, by `seed` */
     atomic_uint_least64_t seed;
     atomic_uint n_faults[FAULT_KINDS]; /* so far */
+    atomic_int status;                 /* what calls fail with; 0: TF2_ERR_DEVICE */
 
     /* What a run takes: a fixed part, and one for each value of the first input. In sleep, or busy. */
     atomic_uint_least64_t run_ns, value_ns;
