@@ -15,6 +15,7 @@ extern const char tf2__kernel_int8[];
 extern const char tf2__kernel_map[];
 extern const char tf2__kernel_map_int8[];
 extern const char tf2__kernel_norm[];
+extern const char tf2__kernel_pack_int8[];
 extern const char tf2__kernel_pool[];
 extern const char tf2__kernel_pool_int8[];
 extern const char tf2__kernel_resample[];

@@ -109,6 +109,8 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
         s->text[s->n++] = family_source[family];
         return;
     }
+    if (family == TF2__CL_CONV_INT8)
+        s->text[s->n++] = tf2__kernel_pack_int8;
     size_t n_tiles;
     const struct tf2__cl_tile *tiles = family == TF2__CL_CONV
                                            ? tf2__cl_tiles(device->vector_width, &n_tiles)
