@@ -19,8 +19,8 @@ static const struct tf2__cl_tile tiles_8[] = {
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
 /* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 4; plain vectors, which need more of them. */
-static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.90f}, {7, 2, 0.80f},
-                                                 {14, 1, 0.60f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
+static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.94f}, {7, 2, 0.93f},
+                                                 {10, 1, 0.74f}, {1, 4, 0.30f}, {3, 4, 0.85f}};
 static const struct tf2__cl_tile tiles_avx2[] = {{3, 4, 0.90f}, {4, 2, 0.80f}, {1, 4, 0.40f}};
 static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
