@@ -62,6 +62,7 @@ static const char *const family_source[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
     [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
     [TF2__CL_DEPTHWISE_INT8] = tf2__kernel_depthwise_int8,
+    [TF2__CL_LRN_INT8] = tf2__kernel_lrn_int8,
     [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
     [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
     [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8, [TF2__CL_RESAMPLE] = tf2__kernel_resample,
@@ -72,6 +73,7 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
     [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
     [TF2__CL_DEPTHWISE_INT8] = "depthwise_int8.cl",
+    [TF2__CL_LRN_INT8] = "lrn_int8.cl",
     [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
     [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
     [TF2__CL_POOL_INT8] = "pool_int8.cl", [TF2__CL_RESAMPLE] = "resample.cl",
@@ -81,7 +83,7 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
 static bool is_int8(enum tf2__cl_family family)
 {
     return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
-           family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8;
+           family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8;
 }
 
 struct sources {
