@@ -62,6 +62,16 @@ TARGET void BODY_NAME(
                     acc[p][r] = dot4(acc[p][r], v, wr[r]);
             }
         }
+#if TF2_DOT >= 2
+        if (e->packs && !e->has_add) {
+            PACK_TILE(0)
+            continue;
+        }
+        if (e->packs) {
+            PACK_TILE(1)
+            continue;
+        }
+#endif
         if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
 #pragma unroll
             for (int r = 0; r < R; r++) {
@@ -111,7 +121,7 @@ __kernel void CONV_NAME(
     const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,
     const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
     const int blocks_per_group, const int x_group, const int tiles, const float lo, const float hi,
-    const int zero_point PART_ARGS)
+    const int zero_point, const int packs PART_ARGS)
 {
     const int block = ID1;
     const int group = block / blocks_per_group;
@@ -119,7 +129,9 @@ __kernel void CONV_NAME(
     const int y_channel = group * n_out + channel;
     const int first = ID0 * tiles;
     const int element = is_float ? 4 : 1;
-    const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0};
+    const struct epilogue e = {
+        lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0, packs,
+        lo > (float)-zero_point || hi < (float)(255 - zero_point)};
     BODY_NAME(
         x + x_offset + group * x_group, weights + (long)block * n_taps * (R * LC * 4) - weights_skip, taps, n_taps, pixels,
         n_pixels, bias + block * (R * LC), scale + block * (R * LC), add + max(add_offset, 0) + y_channel,

@@ -25,6 +25,7 @@ enum tf2__cl_family {
     TF2__CL_CONV_INT8,
     TF2__CL_DEPTHWISE,
     TF2__CL_DEPTHWISE_INT8,
+    TF2__CL_LRN_INT8,
     TF2__CL_MAP,
     TF2__CL_MAP_INT8,
     TF2__CL_NORM,

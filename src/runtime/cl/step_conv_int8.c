@@ -117,16 +117,13 @@ static int64_t pair_channel(int64_t position)
     return position % 16 / 4 * 8 + position / 16 * 4 + position % 4;
 }
 
-/* Whole blocks of u8 that saturate by themselves, no factor large enough to leave 32 bits. */
-static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+/* Neighbouring channels of u8, and no factor large enough for v to leave 32 bits: instructions that saturate will do. */
+static bool can_pack(const struct tf2__plan *plan, const struct job *job)
 {
     const struct tf2__step *step = job->step;
     const struct tf2__plan_tensor *tensors = plan->tensors;
     const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]], *y = &tensors[step->out];
-    if (y->dtype != TF2_DTYPE_U8 || job->y_stride != 1 || job->out_per_group % 32 != 0)
-        return false;
-    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&y->quant, &step->node->activation);
-    if (bounds.lo != (float)-y->quant.zero_point || bounds.hi != (float)(255 - y->quant.zero_point))
+    if (y->dtype != TF2_DTYPE_U8 || job->y_stride != 1)
         return false;
     if (job->has_add && tf2__quant_factor(tensors[step->in[3]].quant.scale, y->quant.scale) > 1e6f)
         return false;
@@ -136,6 +133,16 @@ static bool can_pair(const struct tf2__plan *plan, const struct job *job)
             return false;
     }
     return true;
+}
+
+/* The same for pairs of tiles of AMX: whole blocks, and an activation that leaves a byte its whole range. */
+static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+{
+    const struct tf2__plan_tensor *y = &plan->tensors[job->step->out];
+    if (!can_pack(plan, job) || job->out_per_group % 32 != 0)
+        return false;
+    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&y->quant, &job->step->node->activation);
+    return bounds.lo == (float)-y->quant.zero_point && bounds.hi == (float)(255 - y->quant.zero_point);
 }
 
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
@@ -413,17 +420,24 @@ static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
     tf2__cl_arg_int(build, y->quant.zero_point);
 }
 
+/* Taps as tf2__cl_strip counts them, four to a tap of bytes; VNNI does eight in the time that it reckons with. */
+static int64_t strip_taps(enum tf2__cl_dot dot, int64_t n_taps)
+{
+    return dot >= TF2__CL_DOT_VNNI ? tf2__ceil_div(n_taps * 4, 8) : n_taps * 4;
+}
+
 static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
 {
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
-    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->n_taps * 4, n_tiles);
+    int64_t strip = tf2__cl_strip(&choice->tile, lanes, strip_taps(build->device->dot, choice->n_taps), n_tiles);
     TF2__TRY(begin(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);
     tf2__cl_arg_int(build, strip);
     arg_bounds(build, job);
+    tf2__cl_arg_int(build, can_pack(build->plan, job));
     tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), job->groups * blocks);
     return TF2_OK;
 }
