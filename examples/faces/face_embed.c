@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define N_CHANNELS 3
+#define OPEN_SIDE  112 /* where the file leaves the size open */
 
 struct face_embedder {
     struct face_runner *runner;
@@ -68,7 +69,7 @@ enum tf2_status face_embedder_create(
     if (!e)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: an embedder");
     e->runner = runner;
-    enum tf2_status status = face_net_read(&e->net, path, o->precision, error);
+    enum tf2_status status = face_net_read(&e->net, path, o->precision, OPEN_SIDE, error);
     if (status == TF2_OK)
         status = look_at_output(e, error);
     if (status != TF2_OK) {

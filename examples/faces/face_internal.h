@@ -102,14 +102,15 @@ struct face_layout_row {
 const struct face_layout_row *face_layout_row(enum face_layout layout);
 
 /* Reads a network with one RGB image input and float32 outputs; the net knows nothing of layouts yet (swapped
- * false). */
-enum tf2_status
-face_net_read(struct face_net *net, const char *path, enum face_precision precision, struct tf2_error *error);
+ * false). A file that leaves the size of its input open gets pictures of side x side pixels. */
+enum tf2_status face_net_read(
+    struct face_net *net, const char *path, enum face_precision precision, int32_t side,
+    struct tf2_error *error);
 /* The same of a folder: the first of `stems` (ended by NULL) with an extension that is known and of this
  * precision. */
 enum tf2_status face_net_find(
     struct face_net *net, const char *folder, const char *const *stems, enum face_precision precision,
-    struct tf2_error *error);
+    int32_t side, struct tf2_error *error);
 /* The layout that the file's name, and what a .tf2 file tells of its origin, speak of. */
 enum face_layout face_net_layout(const struct face_net *net);
 /* The same for a path alone. */

@@ -41,10 +41,6 @@ static const struct {
 /* In the order in which a folder is searched. */
 static const char *const extensions[] = {".tf2", ".onnx", ".prototxt", ".pb", ".tflite"};
 
-/* Sizes for networks whose file leaves that of the input open: P-Net, which takes any from 12 x 12. */
-static const struct tf2_shape open_shapes[] = {
-    {.n_dims = 4, .dim = {1, N_CHANNELS, 12, 12}}, {.n_dims = 4, .dim = {1, 12, 12, N_CHANNELS}}};
-
 enum tf2_status face_fail(struct tf2_error *error, enum tf2_status status, const char *format, ...)
 {
     if (error) {
@@ -111,22 +107,25 @@ static char *weights_path(const char *path, bool *good)
     return other;
 }
 
-static enum tf2_status import(struct face_net *net, struct tf2_error *error)
+static enum tf2_status import(struct face_net *net, int32_t side, struct tf2_error *error)
 {
+    const struct tf2_named_shape sizes[] = {
+        {.shape = {.n_dims = 4, .dim = {1, N_CHANNELS, side, side}}},
+        {.shape = {.n_dims = 4, .dim = {1, side, side, N_CHANNELS}}}};
     bool good;
     char *weights = weights_path(net->path, &good);
     if (!good)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: the path of the weights of %s", net->path);
-    enum tf2_status first = tf2_model_import(net->path, weights, NULL, &net->model, error), status = first;
-    for (size_t i = 0; i < COUNT(open_shapes) && status == TF2_ERR_SHAPE; i++) {
-        const struct tf2_named_shape named = {.shape = open_shapes[i]};
-        const struct tf2_import_options options = {.input_shapes = &named, .n_input_shapes = 1};
-        status = tf2_model_import(net->path, weights, &options, &net->model, NULL);
-        if (status != TF2_OK && i + 1 < COUNT(open_shapes))
-            status = TF2_ERR_SHAPE;
+    enum tf2_status status = tf2_model_import(net->path, weights, NULL, &net->model, error);
+    bool has_reason = status != TF2_OK && status != TF2_ERR_IO && status != TF2_ERR_NO_MEMORY;
+    /* The size may be open; what was wrong at first is told when it was something else. */
+    for (size_t i = 0; i < COUNT(sizes) && !net->model && has_reason; i++) {
+        const struct tf2_import_options options = {.input_shapes = &sizes[i], .n_input_shapes = 1};
+        if (tf2_model_import(net->path, weights, &options, &net->model, NULL) == TF2_OK)
+            status = TF2_OK;
     }
     free(weights);
-    return status == TF2_OK ? TF2_OK : first;
+    return status;
 }
 
 static enum tf2_status look_at_input(struct face_net *net, struct tf2_error *error)
@@ -175,14 +174,15 @@ check_precision(const struct face_net *net, enum face_precision precision, struc
         is_int8 ? "fp32" : "int8", is_int8 ? "" : " (tf2-convert --precision int8 makes such a .tf2)");
 }
 
-enum tf2_status
-face_net_read(struct face_net *net, const char *path, enum face_precision precision, struct tf2_error *error)
+enum tf2_status face_net_read(
+    struct face_net *net, const char *path, enum face_precision precision, int32_t side,
+    struct tf2_error *error)
 {
     memset(net, 0, sizeof(*net));
     net->path = strdup(path);
     if (!net->path)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: the path %s", path);
-    enum tf2_status status = import(net, error);
+    enum tf2_status status = import(net, side, error);
     if (status == TF2_OK) {
         tf2_model_info(net->model, &net->info);
         status = check_precision(net, precision, error);
@@ -198,7 +198,7 @@ face_net_read(struct face_net *net, const char *path, enum face_precision precis
 
 enum tf2_status face_net_find(
     struct face_net *net, const char *folder, const char *const *stems, enum face_precision precision,
-    struct tf2_error *error)
+    int32_t side, struct tf2_error *error)
 {
     char path[4096];
     bool found = false;
@@ -209,7 +209,7 @@ enum tf2_status face_net_find(
                 return face_fail(error, TF2_ERR_INVALID_ARGUMENT, "%.1000s: the path is too long", folder);
             if (access(path, F_OK) != 0)
                 continue;
-            enum tf2_status status = face_net_read(net, path, precision, error);
+            enum tf2_status status = face_net_read(net, path, precision, side, error);
             if (status != TF2_ERR_NOT_FOUND)
                 return status; /* else of another precision: the next may be right */
             found = true;
