@@ -124,7 +124,7 @@ static enum tf2_status read_stage(
             error, TF2_ERR_SHAPE, "%s: wanted a picture of %d x %d as input, found %d x %d", stage->net.path,
             row->side, row->side, stage->net.width, stage->net.height);
     for (size_t o = 0; o < row->n_outputs && status == TF2_OK; o++)
-        status = face_net_output(&stage->net, output_sizes[o], &stage->outputs[o], error);
+        status = face_net_output(&stage->net, output_sizes[o], s == 0, &stage->outputs[o], error);
     return status;
 }
 
@@ -423,10 +423,10 @@ static enum tf2_status refine(
         a.values[o] = calloc(list->n ? list->n : 1, output_sizes[o] * sizeof(float));
         good = good && a.values[o];
     }
+    const struct face_items items = {list->n,        fill_crop,    &crops,  stages[s].n_outputs,
+                                     stage->outputs, output_sizes, a.values};
     enum tf2_status status =
-        good ? face_net_run(
-                   &stage->net, d->runner, list->n, fill_crop, &crops, stages[s].n_outputs, stage->outputs,
-                   output_sizes, a.values, error)
+        good ? face_net_run(&stage->net, d->runner, &items, error)
              : face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: %zu candidates", list->n);
     if (status == TF2_OK) {
         take_answers(d, s, &a, list);

@@ -133,8 +133,8 @@ enum tf2_status face_embed_aligned(
                 e->net.path, e->net.width, e->net.height, aligned[i].width, aligned[i].height,
                 aligned[i].channels);
     }
-    enum tf2_status status = face_net_run(
-        &e->net, e->runner, n, fill_aligned, &faces, 1, &first_output, &e->size, &embeddings, error);
+    const struct face_items items = {n, fill_aligned, &faces, 1, &first_output, &e->size, &embeddings};
+    enum tf2_status status = face_net_run(&e->net, e->runner, &items, error);
     for (size_t i = 0; i < n && status == TF2_OK; i++) {
         if (!normalize(embeddings + i * e->size, e->size))
             status = face_fail(

@@ -126,18 +126,24 @@ struct face_strides face_net_strides(const struct face_net *net, int32_t width, 
 /* Writes the picture of item `item`; false: out of memory. */
 typedef bool (*face_fill_item)(void *user, size_t item, const struct face_strides *strides, float *values);
 
-/*
- * Runs n items, each a picture of the size in the file, in batches. results[o] (owned by the caller) gets
- * sizes[o] numbers an item from output outputs[o].
- */
+/* Items for a network, each a picture of the size in the file. results[o] (the caller's) gets sizes[o]
+ * numbers an item from output outputs[o]. */
+struct face_items {
+    size_t n;
+    face_fill_item fill;
+    void *user;
+    size_t n_outputs;
+    const size_t *outputs, *sizes;
+    float *const *results;
+};
+
+/* Runs items in batches. */
 enum tf2_status face_net_run(
-    const struct face_net *net, struct face_runner *runner, size_t n, face_fill_item fill, void *user,
-    size_t n_outputs, const size_t *outputs, const size_t *sizes, float *const *results,
+    const struct face_net *net, struct face_runner *runner, const struct face_items *items,
     struct tf2_error *error);
 
-/* The output that has `size` numbers an item, or channels in a map; TF2_ERR_SHAPE when not exactly one
- * has. */
+/* The output that has `size` numbers an item, or (map) channels; TF2_ERR_SHAPE when not exactly one has. */
 enum tf2_status
-face_net_output(const struct face_net *net, size_t size, size_t *index, struct tf2_error *error);
+face_net_output(const struct face_net *net, size_t size, bool map, size_t *index, struct tf2_error *error);
 
 #endif

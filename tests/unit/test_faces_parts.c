@@ -447,7 +447,8 @@ static void test_nonsense(void **state)
     }
 }
 
-/* The mean colour of each quarter of a picture, as 12 numbers; a reshape pins the batch to `batch`, 0: none does. */
+/* The mean colour of each quarter of a picture, as 12 numbers; a reshape pins the batch to `batch`, 0: none
+ * does. */
 static void save_embedder(const char *path, int64_t batch)
 {
     const struct tf2_shape shape = {4, {batch ? batch : 1, 3, 8, 8}};
