@@ -38,13 +38,13 @@ enum {
 /* What is different between the stages. */
 static const struct stage_row {
     const char *stems[4]; /* of the file */
-    int32_t side;         /* of the picture that it looks at; 0: any */
+    int32_t side;         /* of the picture that it looks at; P-Net: or more */
     double threshold;
     double overlap;
     enum face_overlap overlap_kind;
     size_t n_outputs;
 } stages[FACE_N_STAGES] = {
-    {{"det1", "pnet", "facenet_pnet"}, 0, 0.6, 0.7, FACE_OVERLAP_UNION, 2},
+    {{"det1", "pnet", "facenet_pnet"}, CELL, 0.6, 0.7, FACE_OVERLAP_UNION, 2},
     {{"det2", "rnet", "facenet_rnet"}, 24, 0.7, 0.7, FACE_OVERLAP_UNION, 2},
     {{"det3", "onet", "facenet_onet"}, 48, 0.7, 0.7, FACE_OVERLAP_MIN, 3},
 };
@@ -118,13 +118,13 @@ static enum tf2_status read_stage(
         stems[0] = row->stems[2];
         stems[2] = row->stems[0];
     }
-    enum tf2_status status = face_net_find(&stage->net, folder, stems, precision, error);
-    if (status == TF2_OK && row->side && (stage->net.width != row->side || stage->net.height != row->side))
+    enum tf2_status status = face_net_find(&stage->net, folder, stems, precision, row->side, error);
+    if (status == TF2_OK && s > 0 && (stage->net.width != row->side || stage->net.height != row->side))
         status = face_fail(
             error, TF2_ERR_SHAPE, "%s: wanted a picture of %d x %d as input, found %d x %d", stage->net.path,
             row->side, row->side, stage->net.width, stage->net.height);
     for (size_t o = 0; o < row->n_outputs && status == TF2_OK; o++)
-        status = face_net_output(&stage->net, output_sizes[o], &stage->outputs[o], error);
+        status = face_net_output(&stage->net, output_sizes[o], s == 0, &stage->outputs[o], error);
     return status;
 }
 
@@ -423,10 +423,10 @@ static enum tf2_status refine(
         a.values[o] = calloc(list->n ? list->n : 1, output_sizes[o] * sizeof(float));
         good = good && a.values[o];
     }
+    const struct face_items items = {list->n,        fill_crop,    &crops,  stages[s].n_outputs,
+                                     stage->outputs, output_sizes, a.values};
     enum tf2_status status =
-        good ? face_net_run(
-                   &stage->net, d->runner, list->n, fill_crop, &crops, stages[s].n_outputs, stage->outputs,
-                   output_sizes, a.values, error)
+        good ? face_net_run(&stage->net, d->runner, &items, error)
              : face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: %zu candidates", list->n);
     if (status == TF2_OK) {
         take_answers(d, s, &a, list);

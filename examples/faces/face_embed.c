@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define N_CHANNELS 3
+#define OPEN_SIDE  112 /* where the file leaves the size open */
 
 struct face_embedder {
     struct face_runner *runner;
@@ -68,7 +69,7 @@ enum tf2_status face_embedder_create(
     if (!e)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: an embedder");
     e->runner = runner;
-    enum tf2_status status = face_net_read(&e->net, path, o->precision, error);
+    enum tf2_status status = face_net_read(&e->net, path, o->precision, OPEN_SIDE, error);
     if (status == TF2_OK)
         status = look_at_output(e, error);
     if (status != TF2_OK) {
@@ -132,8 +133,8 @@ enum tf2_status face_embed_aligned(
                 e->net.path, e->net.width, e->net.height, aligned[i].width, aligned[i].height,
                 aligned[i].channels);
     }
-    enum tf2_status status = face_net_run(
-        &e->net, e->runner, n, fill_aligned, &faces, 1, &first_output, &e->size, &embeddings, error);
+    const struct face_items items = {n, fill_aligned, &faces, 1, &first_output, &e->size, &embeddings};
+    enum tf2_status status = face_net_run(&e->net, e->runner, &items, error);
     for (size_t i = 0; i < n && status == TF2_OK; i++) {
         if (!normalize(embeddings + i * e->size, e->size))
             status = face_fail(

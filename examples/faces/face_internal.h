@@ -102,14 +102,15 @@ struct face_layout_row {
 const struct face_layout_row *face_layout_row(enum face_layout layout);
 
 /* Reads a network with one RGB image input and float32 outputs; the net knows nothing of layouts yet (swapped
- * false). */
-enum tf2_status
-face_net_read(struct face_net *net, const char *path, enum face_precision precision, struct tf2_error *error);
+ * false). A file that leaves the size of its input open gets pictures of side x side pixels. */
+enum tf2_status face_net_read(
+    struct face_net *net, const char *path, enum face_precision precision, int32_t side,
+    struct tf2_error *error);
 /* The same of a folder: the first of `stems` (ended by NULL) with an extension that is known and of this
  * precision. */
 enum tf2_status face_net_find(
     struct face_net *net, const char *folder, const char *const *stems, enum face_precision precision,
-    struct tf2_error *error);
+    int32_t side, struct tf2_error *error);
 /* The layout that the file's name, and what a .tf2 file tells of its origin, speak of. */
 enum face_layout face_net_layout(const struct face_net *net);
 /* The same for a path alone. */
@@ -125,18 +126,24 @@ struct face_strides face_net_strides(const struct face_net *net, int32_t width, 
 /* Writes the picture of item `item`; false: out of memory. */
 typedef bool (*face_fill_item)(void *user, size_t item, const struct face_strides *strides, float *values);
 
-/*
- * Runs n items, each a picture of the size in the file, in batches. results[o] (owned by the caller) gets
- * sizes[o] numbers an item from output outputs[o].
- */
+/* Items for a network, each a picture of the size in the file. results[o] (the caller's) gets sizes[o]
+ * numbers an item from output outputs[o]. */
+struct face_items {
+    size_t n;
+    face_fill_item fill;
+    void *user;
+    size_t n_outputs;
+    const size_t *outputs, *sizes;
+    float *const *results;
+};
+
+/* Runs items in batches. */
 enum tf2_status face_net_run(
-    const struct face_net *net, struct face_runner *runner, size_t n, face_fill_item fill, void *user,
-    size_t n_outputs, const size_t *outputs, const size_t *sizes, float *const *results,
+    const struct face_net *net, struct face_runner *runner, const struct face_items *items,
     struct tf2_error *error);
 
-/* The output that has `size` numbers an item, or channels in a map; TF2_ERR_SHAPE when not exactly one
- * has. */
+/* The output that has `size` numbers an item, or (map) channels; TF2_ERR_SHAPE when not exactly one has. */
 enum tf2_status
-face_net_output(const struct face_net *net, size_t size, size_t *index, struct tf2_error *error);
+face_net_output(const struct face_net *net, size_t size, bool map, size_t *index, struct tf2_error *error);
 
 #endif

@@ -41,10 +41,6 @@ static const struct {
 /* In the order in which a folder is searched. */
 static const char *const extensions[] = {".tf2", ".onnx", ".prototxt", ".pb", ".tflite"};
 
-/* Sizes for networks whose file leaves that of the input open: P-Net, which takes any from 12 x 12. */
-static const struct tf2_shape open_shapes[] = {
-    {.n_dims = 4, .dim = {1, N_CHANNELS, 12, 12}}, {.n_dims = 4, .dim = {1, 12, 12, N_CHANNELS}}};
-
 enum tf2_status face_fail(struct tf2_error *error, enum tf2_status status, const char *format, ...)
 {
     if (error) {
@@ -111,22 +107,25 @@ static char *weights_path(const char *path, bool *good)
     return other;
 }
 
-static enum tf2_status import(struct face_net *net, struct tf2_error *error)
+static enum tf2_status import(struct face_net *net, int32_t side, struct tf2_error *error)
 {
+    const struct tf2_named_shape sizes[] = {
+        {.shape = {.n_dims = 4, .dim = {1, N_CHANNELS, side, side}}},
+        {.shape = {.n_dims = 4, .dim = {1, side, side, N_CHANNELS}}}};
     bool good;
     char *weights = weights_path(net->path, &good);
     if (!good)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: the path of the weights of %s", net->path);
-    enum tf2_status first = tf2_model_import(net->path, weights, NULL, &net->model, error), status = first;
-    for (size_t i = 0; i < COUNT(open_shapes) && status == TF2_ERR_SHAPE; i++) {
-        const struct tf2_named_shape named = {.shape = open_shapes[i]};
-        const struct tf2_import_options options = {.input_shapes = &named, .n_input_shapes = 1};
-        status = tf2_model_import(net->path, weights, &options, &net->model, NULL);
-        if (status != TF2_OK && i + 1 < COUNT(open_shapes))
-            status = TF2_ERR_SHAPE;
+    enum tf2_status status = tf2_model_import(net->path, weights, NULL, &net->model, error);
+    bool has_reason = status != TF2_OK && status != TF2_ERR_IO && status != TF2_ERR_NO_MEMORY;
+    /* The size may be open; what was wrong at first is told when it was something else. */
+    for (size_t i = 0; i < COUNT(sizes) && !net->model && has_reason; i++) {
+        const struct tf2_import_options options = {.input_shapes = &sizes[i], .n_input_shapes = 1};
+        if (tf2_model_import(net->path, weights, &options, &net->model, NULL) == TF2_OK)
+            status = TF2_OK;
     }
     free(weights);
-    return status == TF2_OK ? TF2_OK : first;
+    return status;
 }
 
 static enum tf2_status look_at_input(struct face_net *net, struct tf2_error *error)
@@ -175,14 +174,15 @@ check_precision(const struct face_net *net, enum face_precision precision, struc
         is_int8 ? "fp32" : "int8", is_int8 ? "" : " (tf2-convert --precision int8 makes such a .tf2)");
 }
 
-enum tf2_status
-face_net_read(struct face_net *net, const char *path, enum face_precision precision, struct tf2_error *error)
+enum tf2_status face_net_read(
+    struct face_net *net, const char *path, enum face_precision precision, int32_t side,
+    struct tf2_error *error)
 {
     memset(net, 0, sizeof(*net));
     net->path = strdup(path);
     if (!net->path)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: the path %s", path);
-    enum tf2_status status = import(net, error);
+    enum tf2_status status = import(net, side, error);
     if (status == TF2_OK) {
         tf2_model_info(net->model, &net->info);
         status = check_precision(net, precision, error);
@@ -198,7 +198,7 @@ face_net_read(struct face_net *net, const char *path, enum face_precision precis
 
 enum tf2_status face_net_find(
     struct face_net *net, const char *folder, const char *const *stems, enum face_precision precision,
-    struct tf2_error *error)
+    int32_t side, struct tf2_error *error)
 {
     char path[4096];
     bool found = false;
@@ -209,7 +209,7 @@ enum tf2_status face_net_find(
                 return face_fail(error, TF2_ERR_INVALID_ARGUMENT, "%.1000s: the path is too long", folder);
             if (access(path, F_OK) != 0)
                 continue;
-            enum tf2_status status = face_net_read(net, path, precision, error);
+            enum tf2_status status = face_net_read(net, path, precision, side, error);
             if (status != TF2_ERR_NOT_FOUND)
                 return status; /* else of another precision: the next may be right */
             found = true;
@@ -261,16 +261,10 @@ struct batch {
     size_t first, n; /* items */
 };
 
-/* All that face_net_run was told. */
 struct job {
     const struct face_net *net;
     struct face_runner *runner;
-    size_t n;
-    face_fill_item fill;
-    void *user;
-    size_t n_outputs;
-    const size_t *outputs, *sizes;
-    float *const *results;
+    const struct face_items *items;
 };
 
 static size_t power_of_two(size_t n)
@@ -281,10 +275,11 @@ static size_t power_of_two(size_t n)
     return power;
 }
 
-/* A device gets about four batches: large enough to be fast, small enough that all end at nearly the same time. */
+/* A device gets about four batches: large enough to be fast, small enough that all end at nearly the same
+ * time. */
 static size_t full_batch(const struct job *job)
 {
-    return power_of_two(job->n / (4 * face_runner_n_devices(job->runner)));
+    return power_of_two(job->items->n / (4 * face_runner_n_devices(job->runner)));
 }
 
 /* Fills and submits one batch. */
@@ -296,7 +291,7 @@ static enum tf2_status submit(const struct job *job, struct batch *b, size_t bat
     size_t size = N_CHANNELS * (size_t)width * (size_t)height;
     bool good = face_net_request(net, batch, width, height, &b->request);
     for (size_t i = 0; i < b->n && good; i++)
-        good = job->fill(job->user, b->first + i, &strides, b->request.input + i * size);
+        good = job->items->fill(job->items->user, b->first + i, &strides, b->request.input + i * size);
     if (!good) {
         face_request_finish(&b->request);
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: a batch of %zu for %s", batch, net->path);
@@ -308,29 +303,31 @@ static enum tf2_status submit(const struct job *job, struct batch *b, size_t bat
 static enum tf2_status
 gather(const struct job *job, const struct batch *b, size_t batch, struct tf2_error *error)
 {
-    for (size_t o = 0; o < job->n_outputs; o++) {
-        const struct tf2_shape *shape = &b->request.output_shapes[job->outputs[o]];
+    for (size_t o = 0; o < job->items->n_outputs; o++) {
+        const struct tf2_shape *shape = &b->request.output_shapes[job->items->outputs[o]];
         char text[128];
-        if (shape->dim[0] != (int64_t)batch || tf2_shape_count(shape) != (int64_t)(batch * job->sizes[o]))
+        if (shape->dim[0] != (int64_t)batch ||
+            tf2_shape_count(shape) != (int64_t)(batch * job->items->sizes[o]))
             return face_fail(
                 error, TF2_ERR_SHAPE, "%s: for %zu items an output is %s, wanted %zu numbers each",
-                job->net->path, batch, tf2_shape_format(shape, text, sizeof(text)), job->sizes[o]);
+                job->net->path, batch, tf2_shape_format(shape, text, sizeof(text)), job->items->sizes[o]);
         memcpy(
-            job->results[o] + b->first * job->sizes[o], b->request.outputs[job->outputs[o]],
-            b->n * job->sizes[o] * sizeof(float));
+            job->items->results[o] + b->first * job->items->sizes[o],
+            b->request.outputs[job->items->outputs[o]], b->n * job->items->sizes[o] * sizeof(float));
     }
     return TF2_OK;
 }
 
-/* batch 0: the sizes that suit */
+/* fixed 0: batches of the sizes that suit */
 static enum tf2_status run_batches(const struct job *job, size_t fixed, struct tf2_error *error)
 {
-    size_t full = fixed ? fixed : full_batch(job), n_batches = (job->n + full - 1) / full, n_submitted = 0;
+    size_t full = fixed ? fixed : full_batch(job), n_batches = (job->items->n + full - 1) / full,
+           n_submitted = 0;
     struct batch *batches = calloc(n_batches, sizeof(*batches));
     enum tf2_status status = TF2_OK;
     if (!batches)
         return face_fail(error, TF2_ERR_NO_MEMORY, "out of memory: %zu batches", n_batches);
-    size_t rest = job->n - (n_batches - 1) * full, last = fixed ? fixed : power_of_two(2 * rest - 1);
+    size_t rest = job->items->n - (n_batches - 1) * full, last = fixed ? fixed : power_of_two(2 * rest - 1);
     while (n_submitted < n_batches && status == TF2_OK) {
         struct batch *b = &batches[n_submitted];
         bool is_last = n_submitted + 1 == n_batches;
@@ -353,14 +350,13 @@ static enum tf2_status run_batches(const struct job *job, size_t fixed, struct t
 }
 
 enum tf2_status face_net_run(
-    const struct face_net *net, struct face_runner *runner, size_t n, face_fill_item fill, void *user,
-    size_t n_outputs, const size_t *outputs, const size_t *sizes, float *const *results,
+    const struct face_net *net, struct face_runner *runner, const struct face_items *items,
     struct tf2_error *error)
 {
-    const struct job job = {net, runner, n, fill, user, n_outputs, outputs, sizes, results};
+    const struct job job = {net, runner, items};
     struct tf2_tensor_info in;
     struct tf2_error first;
-    if (n == 0)
+    if (items->n == 0)
         return TF2_OK;
     enum tf2_status status = run_batches(&job, 0, &first);
     if (status == TF2_OK)
@@ -374,15 +370,16 @@ enum tf2_status face_net_run(
 }
 
 enum tf2_status
-face_net_output(const struct face_net *net, size_t size, size_t *index, struct tf2_error *error)
+face_net_output(const struct face_net *net, size_t size, bool map, size_t *index, struct tf2_error *error)
 {
     size_t n_found = 0;
     for (size_t i = 0; i < net->info.n_outputs; i++) {
         struct tf2_tensor_info out;
         tf2_model_output(net->model, i, &out);
         size_t last = out.shape.n_dims - 1;
-        size_t channels = (size_t)out.shape.dim[net->channels_last ? last : 1];
-        if (channels != size)
+        int64_t channels = out.shape.dim[net->channels_last ? last : 1];
+        int64_t n = map ? channels : tf2_shape_count(&out.shape) / out.shape.dim[0];
+        if (channels != (int64_t)size || n != channels)
             continue;
         *index = i;
         n_found++;
@@ -390,6 +387,6 @@ face_net_output(const struct face_net *net, size_t size, size_t *index, struct t
     if (n_found == 1)
         return TF2_OK;
     return face_fail(
-        error, TF2_ERR_SHAPE, "%s: wanted one output of %zu channels, found %zu among %zu outputs", net->path,
-        size, n_found, net->info.n_outputs);
+        error, TF2_ERR_SHAPE, "%s: wanted one output of %zu %s, found %zu among %zu outputs", net->path, size,
+        map ? "channels" : "numbers", n_found, net->info.n_outputs);
 }

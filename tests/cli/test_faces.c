@@ -89,8 +89,12 @@ static void test_mixed_networks(void **state)
     unlink(at_work("mixed/det2.prototxt"));
     assert_int_equal(symlink(shared("models/mtcnn/onnx/pnet.onnx"), at_work("mixed/rnet.onnx")), 0);
     FAILS(
-        "TF2_FACES", NAME, 1, "rnet.onnx: wanted a picture of 24 x 24", "--mtcnn", at_work("mixed"),
+        "TF2_FACES", NAME, 1, "rnet.onnx: wanted one output of 2 numbers", "--mtcnn", at_work("mixed"),
         shared("images/faces_ppm/astronaut.ppm"));
+    /* O-Net in place of R-Net. */
+    unlink(at_work("mixed/rnet.onnx"));
+    assert_int_equal(symlink(shared("models/mtcnn/onnx/onet.onnx"), at_work("mixed/rnet.onnx")), 0);
+    FAILS("TF2_FACES", NAME, 1, "rnet.onnx: wanted a picture of 24 x 24", "--mtcnn", at_work("mixed"), image);
     FAILS(
         "TF2_FACES", NAME, 1, "pnet.onnx is fp32, wanted int8", "--mtcnn", ONNX, "--precision", "int8",
         image);

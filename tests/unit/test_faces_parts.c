@@ -447,6 +447,80 @@ static void test_nonsense(void **state)
     }
 }
 
+/* The mean colour of each quarter of a picture, as 12 numbers; a reshape pins the batch to `batch`, 0: none
+ * does. */
+static void save_embedder(const char *path, int64_t batch)
+{
+    const struct tf2_shape shape = {4, {batch ? batch : 1, 3, 8, 8}};
+    const struct tf2_pool_attr pool = {.kind = TF2_POOL_AVG, .window = {.kernel = {4, 4}, .stride = {4, 4}}};
+    const struct tf2_reshape_attr reshape = {.n_dims = 2, .dim = {batch, 12}};
+    const struct tf2_axis_attr flatten = {.axis = 1};
+    struct tf2_graph *graph = NULL;
+    struct tf2_model *model = NULL;
+    tf2_tensor_id x;
+    assert_int_equal(tf2_graph_create(NULL, &graph, NULL), TF2_OK);
+    assert_int_equal(tf2_graph_add_input(graph, "x", TF2_DTYPE_F32, &shape, &x, NULL), TF2_OK);
+    assert_int_equal(tf2_graph_add_node(graph, TF2_OP_POOL, "mean", &pool, &x, 1, &x, NULL), TF2_OK);
+    if (batch)
+        assert_int_equal(tf2_graph_add_node(graph, TF2_OP_RESHAPE, "y", &reshape, &x, 1, &x, NULL), TF2_OK);
+    else
+        assert_int_equal(tf2_graph_add_node(graph, TF2_OP_FLATTEN, "y", &flatten, &x, 1, &x, NULL), TF2_OK);
+    assert_int_equal(tf2_graph_add_output(graph, x, NULL, NULL), TF2_OK);
+    assert_int_equal(tf2_model_from_graph(&graph, "embedder", NULL, &model, NULL), TF2_OK);
+    assert_int_equal(tf2_model_save(model, path, NULL, NULL), TF2_OK);
+    tf2_model_destroy(&model);
+}
+
+/* Any batch, or one that does not divide the number of faces: the same embeddings, in order, of length 1. */
+static void test_batches(void **state)
+{
+    enum { N = 37, SIZE = 12 };
+    static uint8_t pixels[N][8 * 8 * 3];
+    static const int64_t batches[] = {0, 1, 5};
+    static const struct face_pixels as_they_are = {.scale = {1, 1, 1}};
+    const struct face_embedder_options options = {.pixels = &as_they_are};
+    struct tf2_image images[N];
+    struct tf2_devices *devices = NULL;
+    struct face_runner *runner = NULL;
+    char path[] = "/tmp/test_faces_XXXXXX";
+    uint64_t seed = 9;
+    (void)state;
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof(pixels); i++)
+        pixels[i / sizeof(pixels[0])][i % sizeof(pixels[0])] = (uint8_t)((random_value(&seed) + 1) * 127.5f);
+    for (size_t i = 0; i < N; i++)
+        images[i] = make_image(pixels[i], 8, 8);
+    assert_int_equal(tf2_devices_open("all", NULL, &devices, NULL), TF2_OK);
+    assert_int_equal(face_runner_create(devices, &runner, NULL), TF2_OK);
+    for (size_t b = 0; b < COUNT(batches); b++) {
+        struct face_embedder *embedder = NULL;
+        struct tf2_error error = {.message = ""};
+        float found[N * SIZE];
+        save_embedder(path, batches[b]);
+        if (face_embedder_create(runner, path, &options, &embedder, &error) != TF2_OK ||
+            face_embed_aligned(embedder, images, N, found, &error) != TF2_OK)
+            fail_msg("batch %d: %s", (int)batches[b], error.message);
+        assert_int_equal(face_embedder_size(embedder), SIZE);
+        for (size_t i = 0; i < N; i++) {
+            float wanted[SIZE] = {0};
+            double square = 0;
+            for (size_t k = 0; k < 8 * 8 * 3; k++)
+                wanted[k % 3 * 4 + k / 96 * 2 + k / 3 % 8 / 4] += pixels[i][k] / 16.0f;
+            for (size_t k = 0; k < SIZE; k++)
+                square += (double)wanted[k] * wanted[k];
+            for (size_t k = 0; k < SIZE; k++)
+                assert_true(fabs(found[i * SIZE + k] - wanted[k] / sqrt(square)) < 1e-5);
+        }
+        images[3].width = 7;
+        assert_int_equal(face_embed_aligned(embedder, images, N, found, &error), TF2_ERR_SHAPE);
+        images[3].width = 8;
+        face_embedder_destroy(&embedder);
+    }
+    face_runner_destroy(&runner);
+    tf2_devices_close(&devices);
+    unlink(path);
+}
+
 static void test_arguments(void **state)
 {
     static const struct face_detector_options wrong[] = {
@@ -486,7 +560,8 @@ int main(void)
         cmocka_unit_test(test_fill_shrinks),    cmocka_unit_test(test_fill_outside),
         cmocka_unit_test(test_align),           cmocka_unit_test(test_cosine),
         cmocka_unit_test(test_layout_names),    cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_nonsense),        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_nonsense),        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
