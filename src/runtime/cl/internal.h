@@ -347,8 +347,11 @@ void tf2__cl_gemm_pixels(
     const struct tf2__plan *plan, const struct tf2__step *step, uint32_t axis, int64_t n, cl_int *table);
 /* The best tile of conv.cl for so many pixels and output channels. */
 struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group);
-/* How many tiles a work item should do, of n_tiles. */
-int64_t tf2__cl_strip(const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles);
+/* How many tiles a work item should do, of n_tiles for each of n_blocks: fewer where parts of a plan have to get equal
+ * shares. */
+int64_t tf2__cl_strip(
+    const struct tf2__plan *plan, const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles,
+    int64_t n_blocks);
 /* The step's bias, or NULL. */
 const float *tf2__cl_conv_bias(const struct tf2__plan *plan, const struct tf2__step *step);
 /* Three arguments: the activation as the kernels take it; two: the residual; then what is left to do. */

@@ -431,7 +431,9 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *j
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
-    int64_t strip = tf2__cl_strip(&choice->tile, lanes, strip_taps(build->device->dot, choice->n_taps), n_tiles);
+    int64_t strip = tf2__cl_strip(
+        build->plan, &choice->tile, lanes, strip_taps(build->device->dot, choice->n_taps), n_tiles,
+        job->groups * blocks);
     TF2__TRY(begin(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);

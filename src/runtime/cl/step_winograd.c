@@ -257,7 +257,7 @@ static enum tf2_status products(struct tf2__cl_build *build, const struct parts 
     const struct choice *c = p->c;
     int64_t blocks = tf2__ceil_div(c->out_channels, p->lanes);
     int64_t n_tiles = tf2__ceil_div(c->strip, c->product.pixels);
-    int64_t strip = tf2__cl_strip(&c->product, p->lanes, p->conv->x.c, n_tiles);
+    int64_t strip = tf2__cl_strip(build->plan, &c->product, p->lanes, p->conv->x.c, n_tiles, c->points * blocks);
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, c->product_kernel));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->v);
