@@ -162,9 +162,22 @@ static void warm_up(struct shared *s, struct bench_worker *w)
     }
 }
 
+/* Adds `sign` times what the worker's sessions have streamed so far. */
+static void count_streamed(const struct shared *s, struct bench_worker *w, int sign)
+{
+    for (size_t m = 0; m < s->setup->n_models; m++) {
+        struct tf2_session_stats stats;
+        tf2_session_stats(w->sessions[m], &stats);
+        w->streamed_bytes += (uint64_t)sign * stats.streamed_bytes;
+        w->transfer_ns += (uint64_t)sign * stats.transfer_ns;
+        w->stall_ns += (uint64_t)sign * stats.stall_ns;
+    }
+}
+
 static void measure(struct shared *s, struct bench_worker *w)
 {
     uint64_t duration = (uint64_t)(s->setup->duration_s * 1e9);
+    count_streamed(s, w, -1);
     uint64_t start = now_ns(), before = start;
     w->start_ns = start;
     do {
@@ -182,6 +195,7 @@ static void measure(struct shared *s, struct bench_worker *w)
         before = now_ns();
     } while (before - start < duration && !atomic_load_explicit(&s->stop, memory_order_relaxed));
     w->end_ns = before;
+    count_streamed(s, w, 1);
 }
 
 static void *work(void *arg)
@@ -241,6 +255,9 @@ static enum tf2_status collect(struct bench_result *result, struct tf2_error *er
         start = w->start_ns < start ? w->start_ns : start;
         end = w->end_ns > end ? w->end_ns : end;
         result->n_runs += w->n_runs;
+        result->streamed_bytes += w->streamed_bytes;
+        result->transfer_ns += w->transfer_ns;
+        result->stall_ns += w->stall_ns;
         histogram_merge(&result->latency_ns, w->latency_ns);
     }
     for (size_t k = 0; k < result->n_workers; k++) {

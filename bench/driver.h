@@ -40,6 +40,7 @@ struct bench_worker {
     uint64_t busy_ns;
     uint64_t start_ns;
     uint64_t end_ns;
+    uint64_t streamed_bytes, transfer_ns, stall_ns; /* see struct bench_result */
     _Alignas(64) _Atomic uint64_t n_live; /* runs so far, for the progress line */
     struct tf2_error error;
     enum tf2_status status;
@@ -55,6 +56,9 @@ struct bench_result {
     size_t live_bytes;    /* the least that arena_bytes could be */
     uint64_t n_runs;
     double wall_s;
+    uint64_t streamed_bytes; /* of weights, on all devices, while it was measured */
+    uint64_t transfer_ns;    /* what that took, */
+    uint64_t stall_ns;       /* and how much of it runs waited for */
     struct histogram latency_ns;
 };
 

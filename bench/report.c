@@ -98,6 +98,24 @@ static void print_compute(const struct bench_report *report)
         "\n              %.1f MMAC an image\n", (double)r->macs_per_run / (double)r->images_per_run * 1e-6);
 }
 
+/* The share of the transfer of weights that was hidden under computation; 0 when nothing was streamed. */
+static double hidden_ratio(const struct bench_result *r)
+{
+    if (r->transfer_ns == 0 || r->stall_ns >= r->transfer_ns)
+        return 0;
+    return 1 - (double)r->stall_ns / (double)r->transfer_ns;
+}
+
+static void print_streaming(const struct bench_result *r)
+{
+    if (r->streamed_bytes == 0)
+        return;
+    printf(
+        "  streaming   %.2f MB of weights a run, %.1f GB/s, %.1f %% of the transfer hidden\n",
+        (double)r->streamed_bytes * 1e-6 / (double)r->n_runs, (double)r->streamed_bytes / (double)r->transfer_ns,
+        100 * hidden_ratio(r));
+}
+
 static void print_memory(const struct bench_result *r)
 {
     printf(
@@ -119,6 +137,7 @@ void bench_print(const struct bench_report *report)
         histogram_quantile(h, 0.9) * 1e-6, histogram_quantile(h, 0.99) * 1e-6, (double)h->max * 1e-6);
     print_compute(report);
     print_memory(r);
+    print_streaming(r);
     for (size_t k = 0; k < r->n_workers; k++) {
         struct tf2_device_info info;
         if (tf2_devices_info(report->setup->devices, k, &info) == TF2_OK)
@@ -269,8 +288,8 @@ json_t *bench_json(const struct bench_report *report)
     json_object_set_new(root, "weights_bytes", json_integer((json_int_t)r->weights_bytes));
     json_object_set_new(root, "arena_bytes", json_integer((json_int_t)r->arena_bytes));
     json_object_set_new(root, "live_bytes", json_integer((json_int_t)r->live_bytes));
-    json_object_set_new(root, "streamed_bytes", json_integer(0));
-    json_object_set_new(root, "hidden_transfer_ratio", json_real(0));
+    json_object_set_new(root, "streamed_bytes", json_integer((json_int_t)r->streamed_bytes));
+    json_object_set_new(root, "hidden_transfer_ratio", json_real(hidden_ratio(r)));
     json_object_set_new(root, "random_weights", json_boolean(report->random));
     json_object_set_new(root, "seed", json_integer((json_int_t)report->setup->seed));
     if (report->setup->session.profile)

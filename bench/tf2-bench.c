@@ -32,6 +32,7 @@ static const char help[] =
     "two\n"
     "                       random images, which is good enough for measuring speed; a .tf2 has its own\n"
     "  --placement P        replicate: every image on one device\n" CLI_MODEL_HELP
+    "  --weight-budget N    bytes of weights on a device (K, M, G: 1024s of them); more are streamed\n"
     "  --duration S         seconds to measure (default 5)\n"
     "  --warmup S           seconds to run before (default 1)\n"
     "  --seed N             for weights and images (default 1)\n"
@@ -52,6 +53,7 @@ enum {
     OPTION_DURATION,
     OPTION_WARMUP,
     OPTION_SEED,
+    OPTION_WEIGHT_BUDGET,
     OPTION_PROFILE,
     OPTION_TRACE,
     OPTION_JSON,
@@ -66,6 +68,7 @@ static const struct option long_options[] = {
     {"duration", required_argument, NULL, OPTION_DURATION},
     {"warmup", required_argument, NULL, OPTION_WARMUP},
     {"seed", required_argument, NULL, OPTION_SEED},
+    {"weight-budget", required_argument, NULL, OPTION_WEIGHT_BUDGET},
     {"profile", no_argument, NULL, OPTION_PROFILE},
     {"trace", required_argument, NULL, OPTION_TRACE},
     {"json", required_argument, NULL, OPTION_JSON},
@@ -84,6 +87,7 @@ struct bench_options {
     long seed;
     double duration_s;
     double warmup_s;
+    size_t weight_budget_bytes; /* 0: no limit */
     bool profile;
 };
 
@@ -92,6 +96,24 @@ static int take_precision(struct bench_options *o, const char *value)
     if (strcmp(value, "fp32") != 0 && strcmp(value, "int8") != 0)
         return cli_usage("precision \"%s\" is not available in this version, wanted fp32 or int8", value);
     o->precision = value;
+    return 0;
+}
+
+/* "300K", "1.5M", "2G", or bytes. */
+static int take_budget(struct bench_options *o, const char *value)
+{
+    static const char units[] = "KMG";
+    char number[64];
+    double bytes = 1;
+    size_t n = strlen(value);
+    const char *unit = n > 0 ? strchr(units, value[n - 1]) : NULL;
+    for (const char *u = units; unit && u <= unit; u++)
+        bytes *= 1024;
+    snprintf(number, sizeof(number), "%.*s", (int)(unit ? n - 1 : n), value);
+    double count;
+    if (!cli_parse_double("--weight-budget", number, 1 / bytes, 1e15 / bytes, &count))
+        return 2;
+    o->weight_budget_bytes = (size_t)(count * bytes);
     return 0;
 }
 
@@ -125,6 +147,8 @@ static int take_option(struct bench_options *o, int option, char **argv)
         return cli_parse_double("--warmup", optarg, 0, 1e6, &o->warmup_s) ? 0 : 2;
     case OPTION_SEED:
         return cli_parse_long("--seed", optarg, 1, LONG_MAX, &o->seed) ? 0 : 2;
+    case OPTION_WEIGHT_BUDGET:
+        return take_budget(o, optarg);
     case OPTION_PROFILE:
         o->profile = true;
         return 0;
@@ -322,6 +346,7 @@ static int run(struct bench_options *o)
     if (result == 0) {
         cli_session_options(&o->model, setup.models[0], o->batch, &setup.session);
         setup.session.profile = o->profile;
+        setup.session.weight_budget_bytes = o->weight_budget_bytes;
         result = measure(o, &setup, precision, random);
     }
     for (size_t m = 0; m < setup.n_models; m++)

@@ -211,6 +211,8 @@ static void test_bench_usage(void **state)
     assert_int_equal(run("TF2_BENCH", NULL), 2);
     assert_message("tf2-bench", "no NETWORK");
     FAILS("TF2_BENCH", "tf2-bench", 2, "wanted squeezenet", "nonet");
+    FAILS("TF2_BENCH", "tf2-bench", 2, "--weight-budget", "squeezenet", "--weight-budget", "3X");
+    FAILS("TF2_BENCH", "tf2-bench", 1, "two blocks of output channels", "mtcnn_onet", "--weight-budget", "1K");
     FAILS("TF2_BENCH", "tf2-bench", 1, "/nonexistent.onnx", "/nonexistent.onnx");
     FAILS("TF2_BENCH", "tf2-bench", 2, "takes no weights", "squeezenet", "x.caffemodel");
     FAILS("TF2_BENCH", "tf2-bench", 2, "too many", "a", "b", "c");
