@@ -7,10 +7,12 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "common/pause.h"
+
 #define WAIT_BITS 20
 #define LEFT      (((uint64_t)1 << WAIT_BITS) - 1)
 #define PART_BITS 10
-/* A pause is some 10 to 50 ns. */
+/* Before it lets others run: some microseconds. */
 #define SPINS 200
 
 struct place {
@@ -76,11 +78,7 @@ static void relax(uint32_t *spins)
         sched_yield();
         return;
     }
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+    tf2__pause();
 }
 
 void tf2__barrier_enter(struct tf2__barrier *barrier, uint32_t part)

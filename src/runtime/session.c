@@ -34,6 +34,7 @@ static enum tf2_status make_instance(
     const struct tf2__instance_options how = {
         .input_shapes = shapes,
         .pixels = options->pixels ? &model->preprocess : NULL,
+        .weight_budget_bytes = options->weight_budget_bytes,
         .profile = options->profile};
     if (status == TF2_OK)
         status = tf2__instance_create(graph, &device, NULL, 1, &how, NULL, &session->instance, error);
@@ -126,7 +127,10 @@ void tf2_session_stats(const struct tf2_session *session, struct tf2_session_sta
         .weights_bytes = of_instance.weights_bytes,
         .arena_bytes = of_instance.arena_bytes,
         .live_bytes = of_instance.live_bytes,
-        .n_steps = session->plan->n_steps};
+        .n_steps = session->plan->n_steps,
+        .streamed_bytes = of_instance.streamed_bytes,
+        .transfer_ns = of_instance.transfer_ns,
+        .stall_ns = of_instance.stall_ns};
 }
 
 enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)

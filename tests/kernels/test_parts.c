@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_parts.c: every family of graphs, float and integer, with its steps divided among two and three devices: the bits of
- * one device. Weights are packed once. A part that fails takes the others with it, and the next run works.
+ * one device. The same with weights that are streamed, on the least budget and on a larger one. Weights are packed once. A
+ * part that fails takes the others with it, and the next run works.
  *
  * Environment: as test_kernels.c; TF2_TEST_ROUNDS defaults to 12. Unless POCL_DEVICES says otherwise three devices are
  * asked for, however many cores there are.
@@ -13,11 +14,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "../../bench/nets.h"
 #include "families.h"
 #include "kint8.h"
 #include "kparts.h"
@@ -34,6 +38,7 @@ struct suite {
     struct tf2_devices *devices; /* NULL: none that share memory */
     struct tf2__device *device[N_DEVICES];
     size_t n_devices;
+    unsigned n_streamed; /* instances that streamed weights */
     struct CMUnitTest tests[MAX_FAMILIES + 1];
     struct row {
         struct suite *suite;
@@ -50,24 +55,40 @@ struct suite {
 struct manner {
     uint32_t n_parts;
     const double *shares;
+    unsigned budget; /* of weights: 0: no limit; else so many quarters of the least */
 };
 
 static const double uneven[N_DEVICES] = {1, 5, 2};
-static const struct manner manners[] = {{2, NULL}, {2, uneven}, {3, NULL}, {3, uneven}};
+static const struct manner manners[] = {{2, NULL, 0}, {2, uneven, 0}, {3, NULL, 0}, {3, uneven, 0},
+                                        {1, NULL, 4}, {1, NULL, 7},   {2, NULL, 4}, {3, uneven, 5}};
 
 static enum tf2_status open_instance(
     const struct suite *suite, const struct tf2_model *model, const struct kvalues *values,
     const struct manner *manner, const struct tf2__instance *like, struct tf2__instance **instance,
     struct tf2_error *error)
 {
-    const struct tf2__instance_options options = {.input_shapes = values->shapes};
+    struct tf2__instance_options options = {.input_shapes = values->shapes};
+    if (!manner->budget)
+        return tf2__instance_create(
+            model->graph, suite->device, manner->shares, manner->n_parts, &options, like, instance, error);
+    /* The message tells the least; there is none when no weights come in blocks. */
+    options.weight_budget_bytes = 1;
+    enum tf2_status status =
+        tf2__instance_create(model->graph, suite->device, NULL, 1, &options, like, instance, error);
+    if (status == TF2_ERR_NO_MEMORY) {
+        const char *least = strstr(error->message, "needs ");
+        assert_non_null(least);
+        options.weight_budget_bytes = strtoull(least + 6, NULL, 10) * manner->budget / 4;
+        assert_true(options.weight_budget_bytes > 1);
+    }
+    tf2__instance_destroy(instance);
     return tf2__instance_create(
         model->graph, suite->device, manner->shares, manner->n_parts, &options, like, instance, error);
 }
 
 /* Twice, with other numbers between: nothing may stay behind. */
 static bool check_manner(
-    const struct suite *suite, const struct tf2_model *model, struct tf2__instance *alone, int64_t batch,
+    struct suite *suite, const struct tf2_model *model, struct tf2__instance *alone, int64_t batch,
     const struct manner *manner, uint64_t seed)
 {
     struct tf2__instance *instance = NULL;
@@ -89,6 +110,7 @@ static bool check_manner(
     }
     tf2__instance_stats(instance, &stats);
     tf2__instance_stats(alone, &stats_alone);
+    suite->n_streamed += stats.streamed_bytes > 0;
     if (stats.weights_bytes > stats.shared_weights_bytes &&
         stats.weights_bytes == stats_alone.weights_bytes) {
         print_message(
@@ -101,8 +123,8 @@ static bool check_manner(
 
 static bool check_seed(const struct row *row, uint64_t seed)
 {
-    static const struct manner whole = {1, NULL};
-    const struct suite *suite = row->suite;
+    static const struct manner whole = {1, NULL, 0};
+    struct suite *suite = row->suite;
     struct tf2_model *model = kmodel(row->build, seed, !row->int8 && seed % 2);
     const int64_t batch = seed % 3 == 0 ? 3 : 0;
     struct tf2__instance *alone = NULL;
@@ -119,8 +141,9 @@ static bool check_seed(const struct row *row, uint64_t seed)
         good = check_manner(suite, model, alone, batch, &manners[i], seed);
         if (!good) {
             print_message(
-                "%s, TF2_TEST_SEED=%llu, batch %lld, %u parts%s:\n", row->name, (unsigned long long)seed,
-                (long long)batch, manners[i].n_parts, manners[i].shares ? ", uneven" : "");
+                "%s, TF2_TEST_SEED=%llu, batch %lld, %u parts%s, budget %u:\n", row->name,
+                (unsigned long long)seed, (long long)batch, manners[i].n_parts,
+                manners[i].shares ? ", uneven" : "", manners[i].budget);
             kprint8(model->graph);
         }
     }
@@ -165,13 +188,19 @@ static enum tf2_status breaking_run(
     return tf2__fail(error, TF2_ERR_DEVICE, "part %u breaks", kparts_current());
 }
 
-static void failure_takes_all(void **state)
+/* A chain of convolutions: twenty blocks of weights and more. */
+static void chain(struct kgraph *k)
 {
-    struct suite *suite = ((struct row *)*state)->suite;
-    const struct manner all = {(uint32_t)suite->n_devices, NULL};
-    if (suite->n_devices < 2)
-        skip();
-    struct tf2_model *model = kmodel(random_graph, 5, true);
+    tf2_tensor_id x = kinput(k, KSHAPE(1, 24, 9, 11));
+    for (int i = 0; i < 8; i++)
+        x = krelu(k, kconv_1x1(k, x, krange(k, 90, 150)));
+    koutput(k, x);
+}
+
+static void failure_in(struct suite *suite, unsigned budget)
+{
+    const struct manner all = {(uint32_t)suite->n_devices, NULL, budget};
+    struct tf2_model *model = kmodel(chain, 5, true);
     struct tf2__instance *instance = NULL;
     struct kvalues values, first;
     struct tf2_error error = {0};
@@ -201,6 +230,157 @@ static void failure_takes_all(void **state)
     kvalues_close(&values);
     kvalues_close(&first);
     tf2_model_destroy(&model);
+}
+
+static void failure_takes_all(void **state)
+{
+    struct suite *suite = ((struct row *)*state)->suite;
+    if (suite->n_devices < 2)
+        skip();
+    failure_in(suite, 0);
+    failure_in(suite, 4); /* what was sent and not used is not taken for something else in the next run */
+}
+
+/* --- streaming --- */
+
+static void wait_ms(long ms)
+{
+    const struct timespec t = {0, ms * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* What is sent for ten runs, from rest to rest. */
+static uint64_t bytes_of_ten(struct tf2__instance *instance, uint32_t n_parts, struct kvalues *values)
+{
+    struct tf2__instance_stats before, after;
+    struct tf2_error error = {0};
+    wait_ms(100);
+    tf2__instance_stats(instance, &before);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(kparts_run(instance, n_parts, values, &error), TF2_OK);
+    wait_ms(100);
+    tf2__instance_stats(instance, &after);
+    assert_true(after.transfer_ns > before.transfer_ns && after.stall_ns >= before.stall_ns);
+    assert_int_equal(after.n_runs - before.n_runs, 10);
+    return after.streamed_bytes - before.streamed_bytes;
+}
+
+/* Every run has the same bytes sent, and all weights but those that stay; nothing without a budget. */
+static void stream_counts(void **state)
+{
+    struct suite *suite = ((struct row *)*state)->suite;
+    if (!suite->n_devices)
+        skip();
+    for (uint64_t seed = 1; seed < 6; seed++) {
+        const struct manner least = {1, NULL, 4}, more = {1, NULL, 12}, all = {1, NULL, 0};
+        struct tf2_model *model = kmodel(chain, seed, true);
+        struct tf2__instance *instances[3] = {NULL, NULL, NULL};
+        struct tf2_error error = {0};
+        struct kvalues values;
+        kvalues_open(&values, model, 0, seed);
+        assert_int_equal(open_instance(suite, model, &values, &least, NULL, &instances[0], &error), TF2_OK);
+        assert_int_equal(open_instance(suite, model, &values, &more, NULL, &instances[1], &error), TF2_OK);
+        assert_int_equal(open_instance(suite, model, &values, &all, NULL, &instances[2], &error), TF2_OK);
+        struct tf2__instance_stats stats;
+        tf2__instance_stats(instances[2], &stats);
+        uint64_t of_least = bytes_of_ten(instances[0], 1, &values),
+                 of_more = bytes_of_ten(instances[1], 1, &values);
+        assert_int_equal(of_least % 10, 0);
+        assert_int_equal(of_least, bytes_of_ten(instances[0], 1, &values));
+        assert_true(of_more < of_least && of_least / 10 < stats.weights_bytes);
+        assert_int_equal(stats.streamed_bytes, 0);
+        for (int i = 0; i < 3; i++)
+            tf2__instance_destroy(&instances[i]);
+        kvalues_close(&values);
+        tf2_model_destroy(&model);
+    }
+}
+
+/* Destroyed at once, while the reader is at work, and after some runs. */
+static void stream_ends(void **state)
+{
+    struct suite *suite = ((struct row *)*state)->suite;
+    const struct manner least = {1, NULL, 4};
+    struct tf2_model *model = kmodel(chain, 3, true);
+    struct tf2_error error = {0};
+    struct kvalues values;
+    if (!suite->n_devices)
+        skip();
+    kvalues_open(&values, model, 0, 3);
+    for (int i = 0; i < 60; i++) {
+        struct tf2__instance *instance = NULL;
+        assert_int_equal(open_instance(suite, model, &values, &least, NULL, &instance, &error), TF2_OK);
+        for (int run = 0; run < i % 4; run++)
+            assert_int_equal(kparts_run(instance, 1, &values, &error), TF2_OK);
+        tf2__instance_destroy(&instance);
+    }
+    kvalues_close(&values);
+    tf2_model_destroy(&model);
+}
+
+struct streamer {
+    struct tf2__instance *instance;
+    struct kvalues values;
+    const struct kvalues *wanted;
+    bool good;
+    pthread_t thread;
+};
+
+static void *stream_runs(void *user)
+{
+    struct streamer *s = user;
+    s->good = true;
+    for (int i = 0; i < 100 && s->good; i++) {
+        struct tf2_error error = {0};
+        s->good =
+            kparts_run(s->instance, 1, &s->values, &error) == TF2_OK && kvalues_equal(&s->values, s->wanted);
+    }
+    return NULL;
+}
+
+/* Two on one device, each with a reader. */
+static void stream_twice(void **state)
+{
+    struct suite *suite = ((struct row *)*state)->suite;
+    const struct manner least = {1, NULL, 4}, all = {1, NULL, 0};
+    struct tf2_model *model = kmodel(chain, 4, true);
+    struct tf2__instance *alone = NULL;
+    struct streamer streamers[2] = {{0}};
+    struct tf2_error error = {0};
+    struct kvalues wanted;
+    if (!suite->n_devices)
+        skip();
+    kvalues_open(&wanted, model, 0, 4);
+    assert_int_equal(open_instance(suite, model, &wanted, &all, NULL, &alone, &error), TF2_OK);
+    assert_int_equal(kparts_run(alone, 1, &wanted, &error), TF2_OK);
+    for (int i = 0; i < 2; i++) {
+        struct streamer *s = &streamers[i];
+        kvalues_open(&s->values, model, 0, 4);
+        s->wanted = &wanted;
+        assert_int_equal(
+            open_instance(suite, model, &s->values, &least, alone, &s->instance, &error), TF2_OK);
+        assert_int_equal(pthread_create(&s->thread, NULL, stream_runs, s), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct streamer *s = &streamers[i];
+        pthread_join(s->thread, NULL);
+        assert_true(s->good);
+        tf2__instance_destroy(&s->instance);
+        kvalues_close(&s->values);
+    }
+    tf2__instance_destroy(&alone);
+    kvalues_close(&wanted);
+    tf2_model_destroy(&model);
+}
+
+/* The families above were about something. */
+static void families_streamed(void **state)
+{
+    const struct suite *suite = ((struct row *)*state)->suite;
+    if (suite->n_devices < 2 || getenv("TF2_TEST_FAMILY") || getenv("TF2_TEST_SEED"))
+        skip();
+    print_message("  %u instances streamed weights\n", suite->n_streamed);
+    assert_true(suite->n_streamed > 100);
 }
 
 static void refuses(void **state)
@@ -269,10 +449,29 @@ static void add_families8(struct suite *suite, const struct kfamily8 *families)
     }
 }
 
+static void put_net(struct kgraph *k, const char *name)
+{
+    struct tf2_error error = {0};
+    tf2_graph_destroy(&k->graph);
+    if (bench_net_build(name, 1, &k->graph, &error) != TF2_OK)
+        fail_msg("%s", error.message);
+}
+
+static void squeezenet(struct kgraph *k)
+{
+    put_net(k, "squeezenet");
+}
+
+static void googlenet(struct kgraph *k)
+{
+    put_net(k, "googlenet");
+}
+
 static void add_all(struct suite *suite)
 {
-    const struct row failure = {.suite = suite, .name = "failure_takes_all"},
-                     refused = {suite, "refuses", NULL, 0, false, false};
+    const struct row nets[] = {
+        {suite, "squeezenet", squeezenet, ROUNDS, false, false},
+        {suite, "googlenet", googlenet, ROUNDS, false, false}};
     const struct row random = {suite, "random_graph", random_graph, 0, false, false};
     const struct row random8 = {suite, "random_int8", random_int8, 0, true, false};
     add_families(suite, families_conv);
@@ -287,8 +486,22 @@ static void add_all(struct suite *suite)
     add_families8(suite, families8_net);
     add_test(suite, &random, run_row);
     add_test(suite, &random8, run_row);
-    add_test(suite, &failure, failure_takes_all);
-    add_test(suite, &refused, refuses);
+    add_test(suite, &nets[0], run_row);
+    add_test(suite, &nets[1], run_row);
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+    } others[] = {
+        {"failure_takes_all", failure_takes_all},
+        {"stream_counts", stream_counts},
+        {"stream_ends", stream_ends},
+        {"stream_twice", stream_twice},
+        {"families_streamed", families_streamed},
+        {"refuses", refuses}};
+    for (size_t i = 0; i < TF2__COUNT(others); i++) {
+        const struct row row = {.suite = suite, .name = others[i].name};
+        add_test(suite, &row, others[i].run);
+    }
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include "runtime/cl/internal.h"
 
 #include "common/clock.h"
+#include "runtime/cl/stream.h"
 
 struct tf2__run_state {
     const struct tf2__executable *exe;
@@ -13,6 +14,9 @@ struct tf2__run_state {
     struct tf2__cl_memory arena; /* part 0's */
     struct tf2__arena memory;    /* owns the tasks */
     struct tf2__cl_tasks tasks;
+    struct tf2__cl_stream stream;
+    struct tf2__cl_memory *resident; /* per buffer: weights that stay here though there is a budget */
+    struct tf2__cl_reader *reader;   /* NULL: nothing is streamed */
 };
 
 static void destroy(struct tf2__device *base)
@@ -37,10 +41,13 @@ static void close_state(struct tf2__device *device, struct tf2__run_state *state
         return;
     if (state->queue)
         clFinish(state->queue); /* a run whose outputs were not read may still be under way */
+    tf2__cl_reader_stop(&state->reader);
     for (uint32_t i = 0; i < state->tasks.n; i++) {
         if (state->tasks.task[i].kernel)
             clReleaseKernel(state->tasks.task[i].kernel);
     }
+    for (uint32_t i = 0; state->resident && i < state->exe->n_buffers; i++)
+        tf2__cl_memory_destroy(state->exe->device, &state->resident[i]);
     tf2__cl_memory_destroy(state->exe->device, &state->arena);
     if (state->queue)
         clReleaseCommandQueue(state->queue);
@@ -51,11 +58,15 @@ static void close_state(struct tf2__device *device, struct tf2__run_state *state
 static cl_int
 set_arg(const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, const struct tf2__cl_arg *arg)
 {
+    const cl_mem *mem;
     switch (arg->kind) {
     case TF2__CL_ARG_ARENA:
         return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->arena.mem);
     case TF2__CL_ARG_BUFFER:
-        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->exe->buffers[arg->value.buffer].mem);
+        mem = &state->exe->buffers[arg->value.buffer].mem;
+        if (!*mem && state->resident)
+            mem = &state->resident[arg->value.buffer].mem; /* NULL for streamed weights: see set_task_args */
+        return clSetKernelArg(kernel, index, sizeof(cl_mem), mem);
     case TF2__CL_ARG_INT:
         return clSetKernelArg(kernel, index, sizeof(cl_int), &arg->value.i);
     case TF2__CL_ARG_FLOAT:
@@ -64,35 +75,48 @@ set_arg(const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, con
     return CL_INVALID_ARG_VALUE;
 }
 
-/* A kernel object with all its arguments; the last two say where its part of the launch begins. */
+static cl_int set_int(cl_kernel kernel, cl_uint index, int64_t value)
+{
+    const cl_int small = (cl_int)value;
+    return clSetKernelArg(kernel, index, sizeof(small), &small);
+}
+
+/* Which part of the launch it does, and the piece of weights that it reads. */
+static cl_int
+set_task_args(const struct tf2__run_state *state, const struct tf2__cl_launch *launch, const struct tf2__cl_task *task)
+{
+    cl_int code = set_int(task->kernel, launch->n_args, (int64_t)task->first[0]);
+    if (code == CL_SUCCESS)
+        code = set_int(task->kernel, launch->n_args + 1, (int64_t)task->first[1]);
+    if (code != CL_SUCCESS || task->piece == TF2__CL_NONE)
+        return code;
+    const cl_mem slot = tf2__cl_reader_slot(state->reader, task->piece);
+    code = clSetKernelArg(task->kernel, launch->blocks->arg, sizeof(slot), &slot);
+    return code == CL_SUCCESS ? set_int(task->kernel, launch->blocks->arg + 1, task->skip) : code;
+}
+
+/* A kernel object with all its arguments. */
 static enum tf2_status make_kernel(
-    const struct tf2__run_state *state, const struct tf2__cl_launch *launch, const size_t *first, cl_kernel *kernel,
+    const struct tf2__run_state *state, const struct tf2__cl_launch *launch, struct tf2__cl_task *task,
     struct tf2_error *error)
 {
     cl_program program;
     cl_int code;
     TF2__TRY(tf2__cl_program_get(state->exe->device, launch->family, &program, error));
-    *kernel = clCreateKernel(program, launch->kernel, &code);
-    if (!*kernel)
+    task->kernel = clCreateKernel(program, launch->kernel, &code);
+    if (!task->kernel)
         return tf2__cl_fail(error, code, launch->kernel);
-    for (uint32_t i = 0; i < launch->n_args; i++) {
-        code = set_arg(state, *kernel, i, &launch->args[i]);
-        if (code != CL_SUCCESS)
-            return tf2__cl_fail(error, code, "clSetKernelArg");
-    }
-    for (uint32_t d = 0; d < 2; d++) {
-        const cl_int at = (cl_int)first[d];
-        code = clSetKernelArg(*kernel, launch->n_args + d, sizeof(at), &at);
-        if (code != CL_SUCCESS)
-            return tf2__cl_fail(error, code, "clSetKernelArg");
-    }
-    return TF2_OK;
+    for (uint32_t i = 0; i < launch->n_args && code == CL_SUCCESS; i++)
+        code = set_arg(state, task->kernel, i, &launch->args[i]);
+    if (code == CL_SUCCESS)
+        code = set_task_args(state, launch, task);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "clSetKernelArg");
 }
 
-static cl_int enqueue(const struct tf2__run_state *state, cl_kernel kernel, const size_t *size)
+static cl_int enqueue(const struct tf2__run_state *state, const struct tf2__cl_task *task, cl_event *event)
 {
     static const size_t local[2] = {1, 1};
-    return clEnqueueNDRangeKernel(state->queue, kernel, 2, NULL, size, local, 0, NULL, NULL);
+    return clEnqueueNDRangeKernel(state->queue, task->kernel, 2, NULL, task->size, local, 0, NULL, event);
 }
 
 static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_bytes, struct tf2_error *error)
@@ -105,18 +129,17 @@ static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_byt
 
 static enum tf2_status run_init(struct tf2__run_state *state, struct tf2_error *error)
 {
-    static const size_t origin[2] = {0, 0};
     for (uint32_t i = 0; i < state->exe->n_init; i++) {
         const struct tf2__cl_launch *launch = &state->exe->init[i];
-        cl_kernel kernel = NULL;
-        enum tf2_status status = make_kernel(state, launch, origin, &kernel, error);
-        cl_int code = status == TF2_OK ? enqueue(state, kernel, launch->global) : CL_SUCCESS;
+        struct tf2__cl_task task = {.piece = TF2__CL_NONE, .size = {launch->global[0], launch->global[1]}};
+        enum tf2_status status = make_kernel(state, launch, &task, error);
+        cl_int code = status == TF2_OK ? enqueue(state, &task, NULL) : CL_SUCCESS;
         if (status == TF2_OK && code != CL_SUCCESS)
             status = tf2__cl_fail(error, code, "clearing a halo");
         if (status == TF2_OK && (code = clFinish(state->queue)) != CL_SUCCESS)
             status = tf2__cl_fail(error, code, "clearing a halo");
-        if (kernel)
-            clReleaseKernel(kernel);
+        if (task.kernel)
+            clReleaseKernel(task.kernel);
         TF2__TRY(status);
     }
     return TF2_OK;
@@ -145,8 +168,15 @@ static enum tf2_status run_task(
         TF2__TRY(meet(state, barrier, error));
     if (task->launch == TF2__CL_NONE)
         return TF2_OK;
-    cl_int code = enqueue(state, task->kernel, task->size);
-    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, state->exe->launches[task->launch].kernel);
+    cl_event last_use = NULL;
+    if (task->piece != TF2__CL_NONE)
+        TF2__TRY(tf2__cl_reader_acquire(state->reader, state->queue, task->piece, error));
+    cl_int code = enqueue(state, task, task->piece_ends ? &last_use : NULL);
+    if (code != CL_SUCCESS)
+        return tf2__cl_fail(error, code, state->exe->launches[task->launch].kernel);
+    if (task->piece_ends)
+        tf2__cl_reader_release(state->reader, last_use);
+    return TF2_OK;
 }
 
 static enum tf2_status run_steps(
@@ -181,14 +211,33 @@ static enum tf2_status make_arena(struct tf2__run_state *state, const struct tf2
     return clear_arena(state, size_bytes, error);
 }
 
+/* With a budget: weights that stay, and a reader for those that do not. */
+static enum tf2_status make_weights(struct tf2__run_state *state, struct tf2_error *error)
+{
+    const struct tf2__executable *exe = state->exe;
+    TF2__TRY(tf2__cl_stream_plan(exe, &state->memory, &state->tasks, &state->stream, error));
+    state->resident = tf2__arena_alloc(&state->memory, exe->n_buffers, sizeof(*state->resident));
+    if (!state->resident)
+        return tf2__fail_memory(error, exe->n_buffers * sizeof(*state->resident), "a list of weights");
+    for (uint32_t i = 0; i < exe->n_buffers; i++) {
+        if (!state->stream.resident[i])
+            continue;
+        state->resident[i] = exe->buffers[i];
+        state->resident[i].borrowed = true;
+        TF2__TRY(tf2__cl_memory_upload(exe->device, "weights", &state->resident[i], error));
+    }
+    return state->stream.n_pieces ? tf2__cl_reader_start(exe, &state->stream, &state->reader, error) : TF2_OK;
+}
+
 static enum tf2_status make_tasks(struct tf2__run_state *state, const struct tf2__part *part, struct tf2_error *error)
 {
     TF2__TRY(tf2__cl_divide(state->exe, part, &state->memory, &state->tasks, error));
+    if (state->exe->plan->weight_budget_bytes)
+        TF2__TRY(make_weights(state, error));
     for (uint32_t i = 0; i < state->tasks.n; i++) {
         struct tf2__cl_task *task = &state->tasks.task[i];
-        if (task->launch == TF2__CL_NONE)
-            continue;
-        TF2__TRY(make_kernel(state, &state->exe->launches[task->launch], task->first, &task->kernel, error));
+        if (task->launch != TF2__CL_NONE)
+            TF2__TRY(make_kernel(state, &state->exe->launches[task->launch], task, error));
     }
     return TF2_OK;
 }
@@ -269,6 +318,8 @@ static void get_stats(const struct tf2__run_state *state, struct tf2__device_sta
 {
     *stats = (struct tf2__device_stats){
         .weights_bytes = state->exe->weights_bytes, .shared_weights_bytes = state->exe->shared_weights_bytes};
+    if (state->reader)
+        tf2__cl_reader_stats(state->reader, stats);
 }
 
 const struct tf2__device_ops tf2__cl_device_ops = {
