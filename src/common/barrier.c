@@ -25,6 +25,7 @@ struct tf2__barrier {
     struct place *places;
     _Atomic uint64_t
         failed; /* the last failed round << PART_BITS | the part that failed first in it; 0: none yet */
+    _Atomic uint64_t aborted; /* the last round that was aborted */
 };
 
 struct tf2__barrier *tf2__barrier_create(const struct tf2_env *env, uint32_t n_parts)
@@ -86,7 +87,12 @@ void tf2__barrier_enter(struct tf2__barrier *barrier, uint32_t part)
     publish(barrier, part, (round_of(own(barrier, part)) + 1) << WAIT_BITS);
 }
 
-/* Until all counters are at least `at`; false: a part of the round failed first. */
+static bool is_aborted(const struct tf2__barrier *barrier, uint64_t round)
+{
+    return atomic_load_explicit(&barrier->aborted, memory_order_acquire) == round;
+}
+
+/* Until all counters are at least `at`; false: a part of the round failed first (watch), or it was aborted. */
 static bool wait_for(struct tf2__barrier *barrier, uint32_t part, uint64_t at, bool watch)
 {
     uint32_t spins = 0;
@@ -94,12 +100,12 @@ static bool wait_for(struct tf2__barrier *barrier, uint32_t part, uint64_t at, b
         if (i == part)
             continue;
         while (atomic_load_explicit(&barrier->places[i].at, memory_order_acquire) < at) {
-            if (watch && has_failed(barrier, round_of(at)))
+            if (is_aborted(barrier, round_of(at)) || (watch && has_failed(barrier, round_of(at))))
                 return false;
             relax(&spins);
         }
     }
-    return !watch || !has_failed(barrier, round_of(at));
+    return !is_aborted(barrier, round_of(at)) && !(watch && has_failed(barrier, round_of(at)));
 }
 
 bool tf2__barrier_wait(struct tf2__barrier *barrier, uint32_t part)
@@ -119,6 +125,14 @@ void tf2__barrier_fail(struct tf2__barrier *barrier, uint32_t part)
                 &barrier->failed, &before, now, memory_order_acq_rel, memory_order_relaxed))
             break;
     }
+}
+
+void tf2__barrier_abort(struct tf2__barrier *barrier)
+{
+    uint64_t round = 0; /* some parts may not have entered yet */
+    for (uint32_t i = 0; i < barrier->n; i++)
+        round = TF2__MAX(round, round_of(atomic_load_explicit(&barrier->places[i].at, memory_order_acquire)));
+    atomic_store_explicit(&barrier->aborted, round, memory_order_release);
 }
 
 uint32_t tf2__barrier_failed(const struct tf2__barrier *barrier, uint32_t part)

@@ -33,6 +33,9 @@ void tf2__barrier_enter(struct tf2__barrier *barrier, uint32_t part);
 bool tf2__barrier_wait(struct tf2__barrier *barrier, uint32_t part);
 /* This part has failed, and will leave next. */
 void tf2__barrier_fail(struct tf2__barrier *barrier, uint32_t part);
+/* By a thread that is no part: the present round ends. Nobody waits any more in it, part 0 not even for parts that have
+ * not left; the next round must not begin before they have. */
+void tf2__barrier_abort(struct tf2__barrier *barrier);
 /* The part that failed first in this round, as far as `part` can know; none: TF2__BARRIER_MAX_PARTS. What it wrote
  * before it failed is visible. */
 uint32_t tf2__barrier_failed(const struct tf2__barrier *barrier, uint32_t part);

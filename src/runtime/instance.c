@@ -199,14 +199,19 @@ run_steps(struct tf2__instance *instance, uint32_t index, uint64_t *ns, struct t
     return part->device->ops->finish(part->state, error);
 }
 
-/* The failure of the part that failed first; all parts return it. */
-static enum tf2_status report(const struct tf2__instance *instance, uint32_t index, struct tf2_error *error)
+/* A part that failed tells its own failure, the others that of the part that failed first. */
+static enum tf2_status
+report(const struct tf2__instance *instance, uint32_t index, enum tf2_status status, struct tf2_error *error)
 {
     uint32_t failed = tf2__barrier_failed(instance->barrier, index);
-    const struct part *first = &instance->parts[failed < instance->n_parts ? failed : index];
-    if (error)
-        *error = first->error;
-    return first->error.status;
+    if (status != TF2_ERR_CANCELLED) {
+        if (error)
+            *error = instance->parts[index].error;
+        return status;
+    }
+    return tf2__fail(
+        error, status, "%s",
+        failed < instance->n_parts ? instance->parts[failed].error.message : "the run was given up");
 }
 
 static enum tf2_status run_part(struct tf2__instance *instance, uint32_t index, struct tf2_error *error)
@@ -220,7 +225,7 @@ static enum tf2_status run_part(struct tf2__instance *instance, uint32_t index, 
     if (status == TF2_OK && !tf2__barrier_wait(instance->barrier, index))
         status = TF2_ERR_CANCELLED;
     if (status != TF2_OK)
-        status = report(instance, index, error);
+        status = report(instance, index, status, error);
     if (status == TF2_OK && index == 0)
         atomic_fetch_add_explicit(&instance->n_runs, 1, memory_order_relaxed);
     tf2__barrier_leave(instance->barrier, index);
@@ -273,5 +278,6 @@ void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t inde
 
 void tf2__instance_abort(struct tf2__instance *instance)
 {
-    (void)instance;
+    if (instance->barrier)
+        tf2__barrier_abort(instance->barrier);
 }

@@ -47,8 +47,8 @@ enum tf2_status tf2__instance_read(
 
 /*
  * Runs part number `part` of all steps and waits for its end. With several parts, each is called once per run, from a
- * thread of its own at about the same time, also after a failure: they wait for each other. When one fails, all return a
- * failure, with the message of the one that failed first. When part 0 returns, all is done, and the next write, read or
+ * thread of its own at about the same time, also after a failure: they wait for each other. When one fails it returns
+ * its failure, the others TF2_ERR_CANCELLED with its message. When part 0 returns, all is done, and the next write, read or
  * run may follow.
  */
 enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part, struct tf2_error *error);

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/barrier.h"
 
@@ -147,11 +148,60 @@ static void failure_reaches_all(void **state)
     }
 }
 
+/* Waits for a part that never comes; then leaves. */
+static void *wait_in_vain(void *user)
+{
+    struct part *part = user;
+    struct shared *s = part->shared;
+    tf2__barrier_enter(s->barrier, part->index);
+    s->wrong[part->index] = tf2__barrier_wait(s->barrier, part->index);
+    tf2__barrier_leave(s->barrier, part->index);
+    return NULL;
+}
+
+/* Part 2 hangs elsewhere, once before it entered and once behind: the others give up, part 0 leaves too. When it has
+ * come back the next round is whole. */
+static void abort_frees_all(void **state)
+{
+    struct tf2_env env;
+    (void)state;
+    tf2_env_defaults(&env);
+    struct shared s = {.barrier = tf2__barrier_create(&env, 3), .n = 3};
+    for (int entered = 0; entered <= 1; entered++) {
+        struct part parts[3];
+        if (entered)
+            tf2__barrier_enter(s.barrier, 2);
+        for (uint32_t i = 0; i < 2; i++) {
+            parts[i] = (struct part){.shared = &s, .index = i};
+            assert_int_equal(pthread_create(&parts[i].thread, NULL, wait_in_vain, &parts[i]), 0);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        tf2__barrier_abort(s.barrier);
+        for (uint32_t i = 0; i < 2; i++)
+            pthread_join(parts[i].thread, NULL);
+        assert_int_equal(total_wrong(&s), 0);
+        if (!entered)
+            tf2__barrier_enter(s.barrier, 2);
+        assert_false(tf2__barrier_wait(s.barrier, 2));
+        tf2__barrier_leave(s.barrier, 2);
+    }
+    struct part parts[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        parts[i] = (struct part){.shared = &s, .index = i};
+        assert_int_equal(pthread_create(&parts[i].thread, NULL, wait_in_vain, &parts[i]), 0);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        pthread_join(parts[i].thread, NULL);
+    assert_int_equal(total_wrong(&s), 3); /* all waits succeeded */
+    tf2__barrier_destroy(&s.barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_is_early),
         cmocka_unit_test(failure_reaches_all),
+        cmocka_unit_test(abort_frees_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
