@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver.h: runs models on devices as fast as they go, and measures.
+ * driver.h: runs models on devices as fast as they go, through an engine, and measures.
  */
 #ifndef BENCH_DRIVER_H
 #define BENCH_DRIVER_H
@@ -9,50 +9,37 @@
 
 #include "histogram.h"
 
-#define BENCH_MAX_MODELS 8
+#define BENCH_MAX_MODELS  8
+#define BENCH_MAX_DEVICES 64
 
 /* What is measured. The models run one after the other, all of them make one image's work. */
 struct bench_setup {
     struct tf2_model *models[BENCH_MAX_MODELS];
     size_t n_models;
     struct tf2_devices *devices;
-    size_t n_workers; /* the first so many devices work */
-    struct tf2_session_options session;
+    struct tf2_load_options load;
+    size_t n_inflight; /* runs at the same time; 0: as many as keep all devices busy */
     double duration_s;
     double warmup_s;
-    uint64_t seed;   /* of the input values */
-    size_t n_events; /* runs to remember for each device, for a trace; 0: none */
+    uint64_t seed;     /* of the input values */
+    size_t n_events;   /* runs to remember for a trace; 0: none */
 };
 
-struct bench_event {
-    uint64_t start_ns; /* since the start of the measurement */
-    uint64_t end_ns;
-};
-
-struct bench_worker {
-    struct tf2_session *sessions[BENCH_MAX_MODELS];
-    float **inputs[BENCH_MAX_MODELS];
-    float **outputs[BENCH_MAX_MODELS];
-    struct histogram *latency_ns;
-    struct bench_event *events;
-    size_t n_events;
-    uint64_t n_runs;
-    uint64_t busy_ns;
-    uint64_t start_ns;
-    uint64_t end_ns;
-    _Alignas(64) _Atomic uint64_t n_live; /* runs so far, for the progress line */
-    struct tf2_error error;
-    enum tf2_status status;
+struct bench_device {
+    const char *id;
+    uint64_t busy_ns, n_items; /* during the measurement */
 };
 
 struct bench_result {
-    struct bench_worker *workers;
-    size_t n_workers;
+    struct tf2_engine *engine; /* NULL: not made yet */
+    struct tf2_client *client;
+    struct tf2_accelerator *accelerators[BENCH_MAX_MODELS];
+    struct bench_device devices[BENCH_MAX_DEVICES];
+    size_t n_devices;
+    size_t n_inflight;
     int64_t images_per_run;
     int64_t macs_per_run;
-    size_t weights_bytes; /* of one device */
-    size_t arena_bytes;   /* of one device */
-    size_t live_bytes;    /* the least that arena_bytes could be */
+    struct tf2_accelerator_stats stats; /* the models' sums */
     uint64_t n_runs;
     double wall_s;
     struct histogram latency_ns;
@@ -60,7 +47,7 @@ struct bench_result {
 
 /* The next number of a sequence that *state is the seed of, evenly spread over -1 ... 1. */
 float bench_random_value(uint64_t *state);
-/* Makes sessions and buffers. Call bench_finish whether it succeeds or not. */
+/* Makes the engine and loads the models. Call bench_finish whether it succeeds or not. */
 enum tf2_status
 bench_prepare(const struct bench_setup *setup, struct bench_result *result, struct tf2_error *error);
 /* Warms up and measures. */

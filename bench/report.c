@@ -2,11 +2,12 @@
 /*
  * report.c: what tf2-bench tells.
  *
- * Steps are those of the first device, averaged over its runs, warm-up included.
+ * Steps are those of the first device (of a pipeline: of all its stages), averaged over its runs, warm-up included.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,16 +33,16 @@ static double gmacs(const struct bench_result *r)
     return r->wall_s > 0 ? (double)r->n_runs * (double)r->macs_per_run / r->wall_s * 1e-9 : 0;
 }
 
-static double utilization(const struct bench_report *report, size_t worker)
+static double utilization(const struct bench_report *report, size_t device)
 {
-    return (double)report->result->workers[worker].busy_ns * 1e-9 / report->result->wall_s;
+    return (double)report->result->devices[device].busy_ns * 1e-9 / report->result->wall_s;
 }
 
 /* Cores behind the devices, 0 when one is no CPU: then the cores' peak says nothing. */
 static uint32_t count_cores(const struct bench_report *report)
 {
     uint32_t n = 0;
-    for (size_t k = 0; k < report->result->n_workers; k++) {
+    for (size_t k = 0; k < report->result->n_devices; k++) {
         struct tf2_device_info info;
         if (tf2_devices_info(report->setup->devices, k, &info) != TF2_OK)
             return 0;
@@ -55,13 +56,14 @@ static uint32_t count_cores(const struct bench_report *report)
 static void print_head(const struct bench_report *report)
 {
     const struct bench_setup *s = report->setup;
+    const struct bench_result *r = report->result;
     printf("%s", report->model);
     if (report->random)
         printf(" (random weights, seed %llu)", (unsigned long long)s->seed);
     printf(
         "  %s  batch %lld  %s on %zu device%s\n", report->precision,
-        (long long)report->result->images_per_run, report->placement, s->n_workers,
-        s->n_workers == 1 ? "" : "s");
+        (long long)r->images_per_run, tf2_placement_name(r->stats.placement), r->n_devices,
+        r->n_devices == 1 ? "" : "s");
 }
 
 /* The unit that the bulk of the work runs on: the peak to compare with. AMX does several times as much, and is told
@@ -98,13 +100,32 @@ static void print_compute(const struct bench_report *report)
         "\n              %.1f MMAC an image\n", (double)r->macs_per_run / (double)r->images_per_run * 1e-6);
 }
 
+/* The share of the time to move weights that computing did not have to wait for. */
+static double hidden_ratio(const struct bench_result *r)
+{
+    if (r->stats.transfer_ns == 0)
+        return 0;
+    return 1 - fmin((double)r->stats.stall_ns / (double)r->stats.transfer_ns, 1);
+}
+
+/* Of a pipeline and a split each device works on every image. */
+static unsigned long long device_images(const struct bench_report *report, size_t device)
+{
+    const struct bench_result *r = report->result;
+    return r->devices[device].n_items / report->setup->n_models * (unsigned long long)r->images_per_run;
+}
+
 static void print_memory(const struct bench_result *r)
 {
     printf(
-        "  memory      weights %.1f MB, tensors %.2f MB (%.2f at once at least) a device; process peak %.1f "
+        "  memory      weights %.1f MB in all, tensors %.2f MB (%.2f at once at least) a device; process peak %.1f "
         "MB\n",
-        (double)r->weights_bytes * 1e-6, (double)r->arena_bytes * 1e-6, (double)r->live_bytes * 1e-6,
+        (double)r->stats.weights_bytes * 1e-6, (double)r->stats.arena_bytes * 1e-6, (double)r->stats.live_bytes * 1e-6,
         (double)peak_memory_bytes() * 1e-6);
+    if (r->stats.streamed_bytes > 0)
+        printf(
+            "  streaming   %.1f MB of weights an image, %.1f %% of the transfer time hidden\n",
+            (double)r->stats.streamed_bytes / count_images(r) * 1e-6, 100 * hidden_ratio(r));
 }
 
 void bench_print(const struct bench_report *report)
@@ -119,12 +140,12 @@ void bench_print(const struct bench_report *report)
         histogram_quantile(h, 0.9) * 1e-6, histogram_quantile(h, 0.99) * 1e-6, (double)h->max * 1e-6);
     print_compute(report);
     print_memory(r);
-    for (size_t k = 0; k < r->n_workers; k++) {
+    for (size_t k = 0; k < r->n_devices; k++) {
         struct tf2_device_info info;
         if (tf2_devices_info(report->setup->devices, k, &info) == TF2_OK)
             printf(
                 "  %-10s  %5.1f %% busy  %8llu images  %s\n", info.id, 100 * utilization(report, k),
-                (unsigned long long)r->workers[k].n_runs * (unsigned long long)r->images_per_run, info.name);
+                device_images(report, k), info.name);
     }
 }
 
@@ -138,24 +159,20 @@ struct layer {
 /* Steps of all models in order; the caller frees. */
 static struct layer *read_layers(const struct bench_report *report, size_t *n_layers)
 {
-    const struct bench_worker *w = &report->result->workers[0];
+    const struct bench_result *r = report->result;
+    struct tf2_step_info info;
     size_t n = 0, at = 0;
     for (size_t m = 0; m < report->setup->n_models; m++) {
-        struct tf2_session_stats stats;
-        tf2_session_stats(w->sessions[m], &stats);
-        n += stats.n_steps;
+        for (size_t i = 0; tf2_accelerator_step(r->accelerators[m], i, &info) == TF2_OK; i++)
+            n++;
     }
     struct layer *layers = cli_alloc(n, sizeof(*layers));
     for (size_t m = 0; m < report->setup->n_models; m++) {
-        struct tf2_session_stats stats;
-        tf2_session_stats(w->sessions[m], &stats);
-        for (size_t i = 0; i < stats.n_steps; i++) {
-            struct layer *l = &layers[at];
-            if (tf2_session_step(w->sessions[m], i, &l->info) != TF2_OK)
-                continue;
-            l->ms = l->info.n_runs ? (double)l->info.total_ns / (double)l->info.n_runs * 1e-6 : 0;
-            l->gmacs = l->ms > 0 ? (double)l->info.macs / l->ms * 1e-6 : 0;
-            at++;
+        for (size_t i = 0; at < n && tf2_accelerator_step(r->accelerators[m], i, &info) == TF2_OK; i++) {
+            struct layer *l = &layers[at++];
+            l->info = info;
+            l->ms = info.n_runs ? (double)info.total_ns / (double)info.n_runs * 1e-6 : 0;
+            l->gmacs = l->ms > 0 ? (double)info.macs / l->ms * 1e-6 : 0;
         }
     }
     *n_layers = at;
@@ -203,7 +220,7 @@ static json_t *devices_json(const struct bench_report *report)
 {
     const struct bench_result *r = report->result;
     json_t *array = json_array();
-    for (size_t k = 0; k < r->n_workers; k++) {
+    for (size_t k = 0; k < r->n_devices; k++) {
         struct tf2_device_info info = {0};
         json_t *object = json_object();
         tf2_devices_info(report->setup->devices, k, &info);
@@ -211,7 +228,7 @@ static json_t *devices_json(const struct bench_report *report)
         json_object_set_new(object, "name", json_string(info.name ? info.name : ""));
         json_object_set_new(object, "utilization", cli_real_json(utilization(report, k)));
         json_object_set_new(
-            object, "images", json_integer((json_int_t)r->workers[k].n_runs * r->images_per_run));
+            object, "images", json_integer((json_int_t)device_images(report, k)));
         json_array_append_new(array, object);
     }
     return array;
@@ -253,7 +270,7 @@ json_t *bench_json(const struct bench_report *report)
     json_object_set_new(root, "model", json_string(report->model));
     json_object_set_new(root, "precision", json_string(report->precision));
     json_object_set_new(root, "devices", devices_json(report));
-    json_object_set_new(root, "placement", json_string(report->placement));
+    json_object_set_new(root, "placement", json_string(tf2_placement_name(r->stats.placement)));
     json_object_set_new(root, "batch", json_integer(r->images_per_run));
     json_object_set_new(root, "images", json_integer((json_int_t)count_images(r)));
     json_object_set_new(root, "wall_s", json_real(r->wall_s));
@@ -266,37 +283,16 @@ json_t *bench_json(const struct bench_report *report)
     json_object_set_new(root, "peak_kind", json_string(main_peak(report)->kind));
     json_object_set_new(root, "peaks_gmacs", peaks_json(report));
     json_object_set_new(root, "peak_memory_bytes", json_integer((json_int_t)peak_memory_bytes()));
-    json_object_set_new(root, "weights_bytes", json_integer((json_int_t)r->weights_bytes));
-    json_object_set_new(root, "arena_bytes", json_integer((json_int_t)r->arena_bytes));
-    json_object_set_new(root, "live_bytes", json_integer((json_int_t)r->live_bytes));
-    json_object_set_new(root, "streamed_bytes", json_integer(0));
-    json_object_set_new(root, "hidden_transfer_ratio", json_real(0));
+    json_object_set_new(root, "weights_bytes", json_integer((json_int_t)r->stats.weights_bytes));
+    json_object_set_new(root, "arena_bytes", json_integer((json_int_t)r->stats.arena_bytes));
+    json_object_set_new(root, "live_bytes", json_integer((json_int_t)r->stats.live_bytes));
+    json_object_set_new(root, "streamed_bytes", json_integer((json_int_t)r->stats.streamed_bytes));
+    json_object_set_new(root, "hidden_transfer_ratio", json_real(hidden_ratio(r)));
+    json_object_set_new(root, "inflight", json_integer((json_int_t)r->n_inflight));
+    json_object_set_new(root, "stages", json_integer((json_int_t)r->stats.n_stages));
     json_object_set_new(root, "random_weights", json_boolean(report->random));
     json_object_set_new(root, "seed", json_integer((json_int_t)report->setup->seed));
-    if (report->setup->session.profile)
+    if (report->setup->load.profile)
         json_object_set_new(root, "layers", layers_json(report));
     return root;
-}
-
-json_t *bench_trace(const struct bench_report *report)
-{
-    const struct bench_result *r = report->result;
-    json_t *events = json_array();
-    for (size_t k = 0; k < r->n_workers; k++) {
-        struct tf2_device_info info = {0};
-        tf2_devices_info(report->setup->devices, k, &info);
-        json_array_append_new(
-            events, json_pack(
-                        "{s:s, s:s, s:i, s:i, s:{s:s}}", "name", "thread_name", "ph", "M", "pid", 1, "tid",
-                        (int)k, "args", "name", info.id ? info.id : ""));
-        for (size_t e = 0; e < r->workers[k].n_events; e++) {
-            const struct bench_event *event = &r->workers[k].events[e];
-            json_array_append_new(
-                events, json_pack(
-                            "{s:s, s:s, s:i, s:i, s:f, s:f}", "name", report->model, "ph", "X", "pid", 1,
-                            "tid", (int)k, "ts", (double)event->start_ns * 1e-3, "dur",
-                            (double)(event->end_ns - event->start_ns) * 1e-3));
-        }
-    }
-    return json_pack("{s:o, s:s}", "traceEvents", events, "displayTimeUnit", "ms");
 }

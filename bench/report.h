@@ -13,17 +13,14 @@ struct bench_report {
     const char *model; /* as it was asked for */
     bool random;       /* the weights are made up, from setup->seed */
     const char *precision;
-    const char *placement;
     const struct bench_setup *setup;
     const struct bench_result *result;
     struct bench_peak peaks[BENCH_PEAK_UNITS]; /* of one core of this machine */
 };
 
 void bench_print(const struct bench_report *report);
-/* The steps, slowest share told; needs setup->session.profile. */
+/* The steps, slowest share told; needs setup->load.profile. */
 void bench_print_profile(const struct bench_report *report);
 json_t *bench_json(const struct bench_report *report);
-/* Every run as a block on its device's line, in the trace event format that Chrome and Perfetto read. */
-json_t *bench_trace(const struct bench_report *report);
 
 #endif

@@ -8,8 +8,10 @@
 #include "quantize.h"
 #include "report.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char cli_program[] = "tf2-bench";
@@ -22,21 +24,26 @@ static const char help[] =
     "Runs a network on random images as fast as it goes and tells images per second and latency.\n"
     "\n"
     "A built-in NETWORK has random weights: squeezenet (1.1), squeezenet1.0, googlenet, resnet50,\n"
-    "mtcnn_pnet, mtcnn_rnet, mtcnn_onet, or mtcnn, these three one after the other. MODEL is a file as for\n"
-    "tf2-run, also a .tf2; a .prototxt without weights gets random ones.\n"
+    "mtcnn_pnet, mtcnn_rnet, mtcnn_onet, or several one after the other: mtcnn (these three), facenet (mtcnn\n"
+    "and squeezenet). MODEL is a file as for tf2-run, also a .tf2; a .prototxt without weights gets random\n"
+    "ones.\n"
     "\n"
     "  --devices N|SPEC     how many devices, or all (default), cl:I or host\n"
-    "  --inflight N         runs at the same time, at most one a device (default: one a device)\n"
+    "  --inflight N         runs at the same time (default: as many as keep all devices busy)\n"
     "  --batch N            images a run (default 1, or as --input says)\n"
     "  --precision P        fp32 (default) or int8: then a network that is not a .tf2 is quantized first, on "
     "two\n"
     "                       random images, which is good enough for measuring speed; a .tf2 has its own\n"
-    "  --placement P        replicate: every image on one device\n" CLI_MODEL_HELP
+    "  --placement P        replicate: every image on one device; pipeline: layers are cut into a stage for each\n"
+    "                       device; split: every layer on all devices at once; auto (default): measured, for\n"
+    "                       throughput\n"
+    "  --weight-budget N    bytes that weights may take on a device, also as 3M or 1.5G; more is streamed\n" CLI_MODEL_HELP
     "  --duration S         seconds to measure (default 5)\n"
     "  --warmup S           seconds to run before (default 1)\n"
     "  --seed N             for weights and images (default 1)\n"
     "  --profile            time every step too, and list them\n"
-    "  --trace FILE         write when which device ran, for chrome://tracing or Perfetto\n"
+    "  --trace FILE         write what ran when on which device, for chrome://tracing or Perfetto\n"
+    "  --metrics FILE       write the engine's figures in the Prometheus text format; - writes to standard output\n"
     "  --json FILE          write the results as JSON; - writes to standard output, instead of text\n"
     "  -h, --help           this text\n"
     "      --version        the version\n"
@@ -54,6 +61,8 @@ enum {
     OPTION_SEED,
     OPTION_PROFILE,
     OPTION_TRACE,
+    OPTION_METRICS,
+    OPTION_WEIGHT_BUDGET,
     OPTION_JSON,
 };
 
@@ -68,6 +77,8 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, OPTION_SEED},
     {"profile", no_argument, NULL, OPTION_PROFILE},
     {"trace", required_argument, NULL, OPTION_TRACE},
+    {"metrics", required_argument, NULL, OPTION_METRICS},
+    {"weight-budget", required_argument, NULL, OPTION_WEIGHT_BUDGET},
     {"json", required_argument, NULL, OPTION_JSON},
     CLI_MODEL_LONG_OPTIONS,
     CLI_COMMON_LONG_OPTIONS,
@@ -78,8 +89,11 @@ struct bench_options {
     const char *devices;
     const char *precision; /* NULL: not given */
     const char *trace_path;
+    const char *metrics_path;
     const char *json_path;
-    long inflight; /* 0: one a device */
+    enum tf2_placement placement;
+    size_t weight_budget_bytes;
+    long inflight; /* 0: not given */
     long batch;    /* 0: not given */
     long seed;
     double duration_s;
@@ -95,11 +109,27 @@ static int take_precision(struct bench_options *o, const char *value)
     return 0;
 }
 
-static int only(const char *what, const char *wanted, const char *value)
+static int take_placement(struct bench_options *o, const char *value)
 {
-    if (strcmp(value, wanted) == 0)
+    if (tf2_placement_parse(value, &o->placement))
         return 0;
-    return cli_usage("%s \"%s\" is not available in this version, wanted %s", what, value, wanted);
+    return cli_usage("placement \"%s\" is not known, wanted replicate, pipeline, split or auto", value);
+}
+
+/* "3000000", "3M", "1.5G", "64K": powers of 1024. */
+static int take_budget(struct bench_options *o, const char *value)
+{
+    static const char units[] = "KMG";
+    char *end;
+    double bytes = strtod(value, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    bool ok = end != value && (!*end || (unit && !end[1]));
+    for (const char *u = units; unit && u <= unit; u++)
+        bytes *= 1024;
+    if (!ok || !(bytes >= 1) || bytes > 1e15)
+        return cli_usage("--weight-budget %s: wanted a number of bytes such as 3000000, 3M or 1.5G", value);
+    o->weight_budget_bytes = (size_t)bytes;
+    return 0;
 }
 
 /* 0, or the exit status after a message. */
@@ -118,7 +148,12 @@ static int take_option(struct bench_options *o, int option, char **argv)
     case OPTION_PRECISION:
         return take_precision(o, optarg);
     case OPTION_PLACEMENT:
-        return only("placement", "replicate", optarg);
+        return take_placement(o, optarg);
+    case OPTION_WEIGHT_BUDGET:
+        return take_budget(o, optarg);
+    case OPTION_METRICS:
+        o->metrics_path = optarg;
+        return 0;
     case OPTION_DURATION:
         return cli_parse_double("--duration", optarg, 0.001, 1e6, &o->duration_s) ? 0 : 2;
     case OPTION_WARMUP:
@@ -139,16 +174,28 @@ static int take_option(struct bench_options *o, int option, char **argv)
     }
 }
 
-/* The networks behind a built-in name: itself, or the three of mtcnn. */
+/* Names for several networks, which run one after the other. */
+static const struct {
+    const char *name;
+    const char *nets[BENCH_MAX_MODELS]; /* ended by NULL */
+} groups[] = {
+    {"mtcnn", {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"}},
+    {"facenet", {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet", "squeezenet"}},
+};
+
+/* The networks behind a built-in name: itself, or those of a group. */
 static size_t find_builtin(const char *name, const char *nets[BENCH_MAX_MODELS])
 {
-    static const char *const mtcnn[] = {"mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"};
-    size_t n;
+    size_t n, n_nets = 0;
     const char *const *names = bench_net_names(&n);
-    if (strcmp(name, "mtcnn") == 0) {
-        memcpy(nets, mtcnn, sizeof(mtcnn));
-        return 3;
+    for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
+        while (strcmp(name, groups[g].name) == 0 && groups[g].nets[n_nets]) {
+            nets[n_nets] = groups[g].nets[n_nets];
+            n_nets++;
+        }
     }
+    if (n_nets > 0)
+        return n_nets;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(name, names[i]) == 0) {
             nets[0] = names[i];
@@ -188,7 +235,7 @@ static int unknown_name(const char *name)
     const char *const *names = bench_net_names(&n);
     for (size_t i = 0; i < n && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s, ", names[i]);
-    return cli_usage("%s is neither a file nor a built-in network, wanted %sor mtcnn", name, list);
+    return cli_usage("%s is neither a file nor a built-in network, wanted %smtcnn or facenet", name, list);
 }
 
 static int import_model(struct bench_options *o, struct bench_setup *setup, bool *random)
@@ -255,13 +302,32 @@ static int open_devices(const struct bench_options *o, struct bench_setup *setup
     struct tf2_error error;
     if (tf2_devices_open(o->devices, NULL, &setup->devices, &error) != TF2_OK)
         return cli_fail("%s", error.message);
-    size_t n = tf2_devices_count(setup->devices);
-    if (o->inflight > (long)n)
-        return cli_usage(
-            "--inflight %ld: there %s %zu device%s, and this version runs one image at a time on each",
-            o->inflight, n == 1 ? "is" : "are", n, n == 1 ? "" : "s");
-    setup->n_workers = o->inflight ? (size_t)o->inflight : n;
+    if (tf2_devices_count(setup->devices) > BENCH_MAX_DEVICES)
+        return cli_usage("--devices %s: more than %d", o->devices ? o->devices : "all", BENCH_MAX_DEVICES);
     return 0;
+}
+
+static bool write_text(void *user, const char *text, size_t n_bytes)
+{
+    return fwrite(text, 1, n_bytes, user) == n_bytes;
+}
+
+typedef enum tf2_status
+engine_report(const struct tf2_engine *, tf2_text_writer, void *user, struct tf2_error *);
+
+/* One of the engine's own reports to a file; - is standard output. */
+static int write_engine_report(engine_report *report, const struct tf2_engine *engine, const char *path)
+{
+    struct tf2_error error = {0};
+    bool is_stdout = strcmp(path, "-") == 0;
+    FILE *file = is_stdout ? stdout : fopen(path, "w");
+    if (!file)
+        return cli_fail("%s: %s", path, strerror(errno));
+    enum tf2_status status = report(engine, write_text, file, &error);
+    bool closed = is_stdout ? fflush(file) == 0 : fclose(file) == 0;
+    if (status != TF2_OK && status != TF2_ERR_IO)
+        return cli_fail("%s: %s", path, error.message);
+    return status == TF2_OK && closed ? 0 : cli_fail("%s: cannot be written", path);
 }
 
 static int write_report(const struct bench_options *o, const struct bench_report *report)
@@ -275,7 +341,9 @@ static int write_report(const struct bench_options *o, const struct bench_report
     if (o->json_path)
         result = cli_write_json(bench_json(report), o->json_path);
     if (result == 0 && o->trace_path)
-        result = cli_write_json(bench_trace(report), o->trace_path);
+        result = write_engine_report(tf2_engine_write_trace, report->result->engine, o->trace_path);
+    if (result == 0 && o->metrics_path)
+        result = write_engine_report(tf2_engine_write_metrics, report->result->engine, o->metrics_path);
     return result;
 }
 
@@ -292,7 +360,6 @@ measure(const struct bench_options *o, const struct bench_setup *setup, const ch
             .model = o->model.path,
             .random = random,
             .precision = precision,
-            .placement = "replicate",
             .setup = setup,
             .result = result,
         };
@@ -311,6 +378,7 @@ static int run(struct bench_options *o)
         .warmup_s = o->warmup_s,
         .seed = (uint64_t)o->seed,
         .n_events = o->trace_path ? N_TRACED_RUNS : 0,
+        .n_inflight = (size_t)o->inflight,
     };
     const char *precision = NULL;
     bool random = false;
@@ -320,8 +388,15 @@ static int run(struct bench_options *o)
     if (result == 0)
         result = make_precision(o, &setup, &precision);
     if (result == 0) {
-        cli_session_options(&o->model, setup.models[0], o->batch, &setup.session);
-        setup.session.profile = o->profile;
+        struct tf2_session_options shapes;
+        cli_session_options(&o->model, setup.models[0], o->batch, &shapes);
+        setup.load = (struct tf2_load_options){
+            .placement = o->placement,
+            .batch = shapes.batch,
+            .input_shapes = shapes.input_shapes,
+            .n_input_shapes = shapes.n_input_shapes,
+            .weight_budget_bytes = o->weight_budget_bytes,
+            .profile = o->profile};
         result = measure(o, &setup, precision, random);
     }
     for (size_t m = 0; m < setup.n_models; m++)

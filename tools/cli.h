@@ -31,6 +31,9 @@ int cli_finish_stdout(void);
 void *cli_alloc(size_t n, size_t size_bytes);
 char *cli_strdup(const char *text);
 
+/* Zeroed memory for n_new things, the first n_used from `old`, which is freed. */
+void *cli_grow(void *old, size_t n_used, size_t n_new, size_t size_bytes);
+
 /* Whole-text numbers within bounds; false after a usage message that names the option. */
 bool cli_parse_long(const char *option, const char *text, long minimum, long maximum, long *value);
 bool cli_parse_double(const char *option, const char *text, double minimum, double maximum, double *value);
@@ -144,6 +147,26 @@ int cli_labels_read(struct cli_labels *labels, const char *path);
 /* Adds those that came with a .tf2 file. */
 void cli_labels_of_model(struct cli_labels *labels, const struct tf2_model *model);
 void cli_labels_finish(struct cli_labels *labels);
+
+/* A list of paths, each malloc'ed. Zero-initialize; finish frees. */
+struct cli_paths {
+    char **paths;
+    size_t n;
+};
+
+typedef bool cli_wants_path(const char *path);
+
+/* Takes `path` over. */
+void cli_paths_keep(struct cli_paths *paths, char *path);
+/* Adds what is wanted of a directory, sorted by bytes, hidden files aside; 0, or 1 after a message. */
+int cli_paths_scan(struct cli_paths *paths, const char *directory, cli_wants_path *wants);
+void cli_paths_finish(struct cli_paths *paths);
+
+bool cli_is_directory(const char *path);
+/* By its extension. */
+bool cli_is_picture(const char *path);
+/* A path's last part without extension, malloc'ed. */
+char *cli_stem(const char *path);
 
 /* True for a path whose name ends in `extension` (".caffemodel"), in any case. */
 bool cli_has_extension(const char *path, const char *extension);

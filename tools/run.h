@@ -26,6 +26,7 @@ struct run_options {
     long batch; /* 0: not given */
     enum tf2_fit fit;
     bool self_test;
+    enum tf2_placement placement;
 };
 
 /* What is worked on, shared by the workers and not changed by them. */
@@ -33,7 +34,7 @@ struct run_task {
     const struct run_options *options;
     struct tf2_model *model;
     struct tf2_model_info info;
-    struct tf2_tensor_info inputs[RUN_MAX_INPUTS];   /* with the session's batch */
+    struct tf2_tensor_info inputs[RUN_MAX_INPUTS];   /* with the batch */
     struct tf2_tensor_info outputs[RUN_MAX_OUTPUTS]; /* the same */
     int64_t batch;                                   /* items per run: dimension 0 of all inputs */
     bool whole; /* the inputs have no common batch axis: an item is all of a run's input, batch is 1 */
@@ -63,8 +64,7 @@ struct run_jobs {
     size_t n_jobs;
     size_t capacity;
     size_t n_files[RUN_MAX_INPUTS];
-    char **paths; /* all file names */
-    size_t n_paths;
+    struct cli_paths paths; /* all file names */
 };
 
 /*
@@ -117,6 +117,8 @@ struct run_report {
     size_t n_done;
 };
 
+/* The dimension of an input's channels; for inputs of two or more dimensions. */
+size_t run_channel_dim(const struct tf2_tensor_info *input);
 /* Elements of one item of an input. */
 size_t run_item_size(const struct run_task *task, size_t input);
 /* An output's shape for one item. */
@@ -125,10 +127,10 @@ struct tf2_shape run_item_shape(const struct run_task *task, size_t output);
 bool run_choose_classes(struct run_task *task);
 bool run_report_job(struct run_report *report, const struct run_result *result, struct tf2_error *error);
 
-/* Runs all jobs on the sessions, a thread for each; 0, or 1 after a message. */
+/* Runs all jobs, from n_threads threads at once; 0, or 1 after a message. */
 int run_jobs_run(
-    const struct run_task *task, const struct run_jobs *jobs, struct tf2_session **sessions,
-    size_t n_sessions, struct run_report *report);
+    const struct run_task *task, const struct run_jobs *jobs, struct tf2_client *client,
+    struct tf2_accelerator *accelerator, size_t n_threads, struct run_report *report);
 
 /* Runs the model's example on all devices of the options; 0, or 1 after a message for each that fails. */
 int run_self_test(const struct run_task *task);

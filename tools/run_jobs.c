@@ -6,38 +6,19 @@
 #include "run.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".pnm", ".npy"};
-
-static void *grow(void *old, size_t n_used, size_t n_new, size_t size_bytes)
-{
-    void *grown = cli_alloc(n_new, size_bytes);
-    if (n_used > 0)
-        memcpy(grown, old, n_used * size_bytes);
-    free(old);
-    return grown;
-}
-
-static void keep_path(struct run_jobs *jobs, char *path)
-{
-    if ((jobs->n_paths & (jobs->n_paths - 1)) == 0)
-        jobs->paths = grow(jobs->paths, jobs->n_paths, jobs->n_paths ? 2 * jobs->n_paths : 1, sizeof(char *));
-    jobs->paths[jobs->n_paths++] = path;
-}
+#include <unistd.h>
 
 /* File number k for an input belongs to job number k. */
 static void add_file(struct run_jobs *jobs, size_t input, char *path)
 {
     size_t j = jobs->n_files[input]++;
-    keep_path(jobs, path);
+    cli_paths_keep(&jobs->paths, path);
     if (j == jobs->capacity) {
         size_t capacity = j ? 2 * j : 16;
-        jobs->jobs = grow(jobs->jobs, jobs->n_jobs, capacity, sizeof(*jobs->jobs));
+        jobs->jobs = cli_grow(jobs->jobs, jobs->n_jobs, capacity, sizeof(*jobs->jobs));
         jobs->capacity = capacity;
     }
     if (j == jobs->n_jobs)
@@ -45,65 +26,28 @@ static void add_file(struct run_jobs *jobs, size_t input, char *path)
     jobs->jobs[j].files[input] = path;
 }
 
-static bool is_readable_kind(const char *name)
+static bool is_readable(const char *path)
 {
-    for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
-        if (name[0] != '.' && cli_has_extension(name, extensions[i]))
-            return true;
-    }
-    return false;
-}
-
-static char *join(const char *directory, const char *name)
-{
-    size_t n = strlen(directory);
-    size_t size = n + strlen(name) + 2;
-    char *path = cli_alloc(size, 1);
-    snprintf(path, size, "%s%s%s", directory, n > 0 && directory[n - 1] == '/' ? "" : "/", name);
-    return path;
-}
-
-static int keep_entry(const struct dirent *entry)
-{
-    return is_readable_kind(entry->d_name);
-}
-
-/* By bytes, so that the order does not hang on the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
+    return (cli_is_picture(path) || run_is_npy(path)) && !cli_is_directory(path);
 }
 
 static int add_directory(struct run_jobs *jobs, size_t input, const char *directory)
 {
-    struct dirent **entries = NULL;
-    size_t n_added = 0;
-    int n = scandir(directory, &entries, keep_entry, by_name);
-    if (n < 0)
-        return cli_fail("%s: directory cannot be read: %s", directory, strerror(errno));
-    for (int i = 0; i < n; i++) {
-        char *path = join(directory, entries[i]->d_name);
-        struct stat info;
-        free(entries[i]);
-        if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-            free(path);
-            continue;
-        }
-        add_file(jobs, input, path);
-        n_added++;
-    }
-    free(entries);
-    if (n_added == 0)
-        return cli_fail("%s: no .jpg, .png, .bmp, .ppm, .pgm or .npy file in this directory", directory);
-    return 0;
+    struct cli_paths found = {0};
+    int result = cli_paths_scan(&found, directory, is_readable);
+    if (result == 0 && found.n == 0)
+        result = cli_fail("%s: no .jpg, .png, .bmp, .ppm, .pgm or .npy file in this directory", directory);
+    for (size_t i = 0; i < found.n; i++)
+        add_file(jobs, input, found.paths[i]);
+    free(found.paths);
+    return result;
 }
 
 static int add_path(struct run_jobs *jobs, size_t input, const char *path)
 {
-    struct stat info;
-    if (stat(path, &info) != 0)
+    if (access(path, F_OK) != 0)
         return cli_fail("%s: cannot open: %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode))
+    if (cli_is_directory(path))
         return add_directory(jobs, input, path);
     add_file(jobs, input, cli_strdup(path));
     return 0;
@@ -192,9 +136,7 @@ void run_jobs_finish(struct run_jobs *jobs)
 {
     for (size_t j = 0; j < jobs->n_jobs; j++)
         free(jobs->jobs[j].stem);
-    for (size_t i = 0; i < jobs->n_paths; i++)
-        free(jobs->paths[i]);
+    cli_paths_finish(&jobs->paths);
     free(jobs->jobs);
-    free(jobs->paths);
     memset(jobs, 0, sizeof(*jobs));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run_worker.c: jobs on sessions, a thread for each session.
+ * run_worker.c: jobs on an accelerator, from several threads, so that all devices have work.
  *
  * The workers share one queue: the number of the next job. A worker takes `batch` jobs in a row, reads their
  * files, packs the items into batches, runs them, and then waits until all earlier jobs are reported before
@@ -28,7 +28,8 @@ struct run_shared {
 
 struct run_worker {
     struct run_shared *shared;
-    struct tf2_session *session;
+    struct tf2_client *client;
+    struct tf2_accelerator *accelerator;
     pthread_t thread;
     float *inputs[RUN_MAX_INPUTS]; /* a batch */
     float *outputs[RUN_MAX_OUTPUTS];
@@ -83,8 +84,8 @@ static bool run_batch(struct run_worker *w, const struct run_slot *slots, size_t
         for (size_t k = 0; k < n; k++)
             run_source_write(&slots[k].work->sources[i], task, i, slots[k].item, w->inputs[i] + k * size);
     }
-    if (tf2_session_run(w->session, (const void *const *)w->inputs, (void *const *)w->outputs, error) !=
-        TF2_OK)
+    if (tf2_client_run(
+            w->client, w->accelerator, (const void *const *)w->inputs, (void *const *)w->outputs, error) != TF2_OK)
         return false;
     for (size_t o = 0; o < task->info.n_outputs; o++) {
         size_t size = output_item_size(task, o);
@@ -178,11 +179,10 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void worker_init(struct run_worker *w, struct run_shared *shared, struct tf2_session *session)
+static void worker_init(struct run_worker *w, struct run_shared *shared)
 {
     const struct run_task *task = shared->task;
     w->shared = shared;
-    w->session = session;
     for (size_t i = 0; i < task->info.n_inputs; i++)
         w->inputs[i] = cli_alloc((size_t)tf2_shape_count(&task->inputs[i].shape), sizeof(float));
     for (size_t o = 0; o < task->info.n_outputs; o++)
@@ -198,18 +198,21 @@ static void worker_finish(struct run_worker *w)
 }
 
 int run_jobs_run(
-    const struct run_task *task, const struct run_jobs *jobs, struct tf2_session **sessions,
-    size_t n_sessions, struct run_report *report)
+    const struct run_task *task, const struct run_jobs *jobs, struct tf2_client *client,
+    struct tf2_accelerator *accelerator, size_t n_threads, struct run_report *report)
 {
     struct run_shared shared = {.task = task, .jobs = jobs, .report = report};
-    struct run_worker *workers = cli_alloc(n_sessions, sizeof(*workers));
+    struct run_worker *workers = cli_alloc(n_threads, sizeof(*workers));
     size_t n_started = 0;
     pthread_mutex_init(&shared.mutex, NULL);
     pthread_cond_init(&shared.turn, NULL);
-    for (size_t k = 0; k < n_sessions; k++)
-        worker_init(&workers[k], &shared, sessions[k]);
+    for (size_t k = 0; k < n_threads; k++) {
+        workers[k].client = client;
+        workers[k].accelerator = accelerator;
+        worker_init(&workers[k], &shared);
+    }
     /* The first worker is this thread; should others not start, it does all. */
-    for (size_t k = 1; k < n_sessions; k++) {
+    for (size_t k = 1; k < n_threads; k++) {
         if (pthread_create(&workers[k].thread, NULL, work, &workers[k]) != 0)
             break;
         n_started = k;
@@ -217,7 +220,7 @@ int run_jobs_run(
     work(&workers[0]);
     for (size_t k = 1; k <= n_started; k++)
         pthread_join(workers[k].thread, NULL);
-    for (size_t k = 0; k < n_sessions; k++)
+    for (size_t k = 0; k < n_threads; k++)
         worker_finish(&workers[k]);
     free(workers);
     pthread_cond_destroy(&shared.turn);

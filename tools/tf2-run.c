@@ -41,7 +41,9 @@ static const char help[] =
     "\n"
     "Running:\n"
     "  --devices SPEC       all (default), a number of devices, cl:I or host; they share the files\n"
-    "  --placement P        replicate (default): each image on one device\n"
+    "  --placement P        replicate (default): each image on one device; pipeline: layers are cut into a stage\n"
+    "                       for each device; split: every layer on all devices at once; auto: the quickest for one\n"
+    "                       image\n"
     "  --batch N            images at a time (default 1, or as --input says)\n"
     "  --self-test          run the example in a .tf2 file on each device, and compare with the outputs in "
     "it\n"
@@ -99,9 +101,9 @@ static int take_option(struct run_options *o, int option, char **argv)
         o->devices = optarg;
         return 0;
     case OPTION_PLACEMENT:
-        if (strcmp(optarg, "replicate") == 0)
+        if (tf2_placement_parse(optarg, &o->placement))
             return 0;
-        return cli_usage("placement \"%s\" is not available in this version, wanted replicate", optarg);
+        return cli_usage("placement \"%s\" is not known, wanted replicate, pipeline, split or auto", optarg);
     case OPTION_BATCH:
         return cli_parse_long("--batch", optarg, 1, 65536, &o->batch) ? 0 : 2;
     case OPTION_CROP:
@@ -127,13 +129,13 @@ static int prepare_npy_dir(const char *path)
     return 0;
 }
 
-/* Shapes as the sessions have them, and how items lie in them. */
-static int read_shapes(struct run_task *task, const struct tf2_session *session)
+/* Shapes as they are loaded, and how items lie in them. */
+static int read_shapes(struct run_task *task, const struct tf2_accelerator *accelerator)
 {
     for (size_t i = 0; i < task->info.n_inputs; i++)
-        tf2_session_input(session, i, &task->inputs[i]);
+        tf2_accelerator_input(accelerator, i, &task->inputs[i]);
     for (size_t o = 0; o < task->info.n_outputs; o++)
-        tf2_session_output(session, o, &task->outputs[o]);
+        tf2_accelerator_output(accelerator, o, &task->outputs[o]);
     return run_task_find_batch(task);
 }
 
@@ -147,12 +149,14 @@ static int write_results(struct run_report *report, const struct run_options *o)
         json_pack("{s:o, s:o}", "model", cli_text_json(o->model.path), "results", results), o->json_path);
 }
 
-static int run_on(struct run_task *task, const struct run_jobs *jobs, struct tf2_session **sessions, size_t n)
+static int run_on(
+    struct run_task *task, const struct run_jobs *jobs, struct tf2_client *client,
+    struct tf2_accelerator *accelerator, size_t n_threads)
 {
     const struct run_options *o = task->options;
     bool json_to_stdout = o->json_path && strcmp(o->json_path, "-") == 0;
     struct run_report report = {.task = task, .text = !json_to_stdout};
-    int result = read_shapes(task, sessions[0]);
+    int result = read_shapes(task, accelerator);
     if (result == 0 && !run_choose_classes(task))
         result = 1;
     if (result == 0)
@@ -160,46 +164,72 @@ static int run_on(struct run_task *task, const struct run_jobs *jobs, struct tf2
     if (result != 0)
         return result;
     report.results = o->json_path ? json_array() : NULL;
-    result = run_jobs_run(task, jobs, sessions, n, &report);
+    result = run_jobs_run(task, jobs, client, accelerator, n_threads, &report);
     if (result == 0)
         result = write_results(&report, o);
     json_decref(report.results);
     return result;
 }
 
-/* No more sessions than there is work for. */
-static size_t count_sessions(const struct tf2_devices *devices, size_t n_jobs, int64_t batch)
+/* So many runs there are. */
+static size_t count_runs(size_t n_jobs, int64_t batch)
 {
     size_t per_run = batch > 0 ? (size_t)batch : 1;
-    size_t n_runs = (n_jobs + per_run - 1) / per_run;
-    size_t n_devices = tf2_devices_count(devices);
-    return n_runs < n_devices ? n_runs : n_devices;
+    return (n_jobs + per_run - 1) / per_run;
+}
+
+/* A network is prepared on no more devices than there is work for, where each works alone. */
+static int run_on_engine(struct run_task *task, const struct run_jobs *jobs, struct tf2_engine *engine)
+{
+    const struct run_options *o = task->options;
+    struct tf2_session_options shapes;
+    struct tf2_accelerator *accelerator = NULL;
+    struct tf2_client *client = NULL;
+    struct tf2_error error;
+    size_t devices[64], n_devices = tf2_engine_n_devices(engine);
+    cli_session_options(&o->model, task->model, o->batch, &shapes);
+    size_t n_runs = count_runs(jobs->n_jobs, shapes.batch);
+    if (o->placement == TF2_PLACEMENT_REPLICATE && n_runs < n_devices)
+        n_devices = n_runs;
+    for (size_t k = 0; k < n_devices; k++)
+        devices[k] = k;
+    const struct tf2_load_options load = {
+        .placement = o->placement,
+        .objective = TF2_OBJECTIVE_LATENCY,
+        .batch = shapes.batch,
+        .input_shapes = shapes.input_shapes,
+        .n_input_shapes = shapes.n_input_shapes,
+        .devices = devices,
+        .n_devices = n_devices};
+    int result = 0;
+    cli_progress("preparing %zu device%s", n_devices, n_devices == 1 ? "" : "s");
+    if (tf2_accelerator_load(engine, task->model, &load, &accelerator, &error) != TF2_OK ||
+        tf2_client_create(engine, NULL, &client, &error) != TF2_OK)
+        result = cli_fail("%s", error.message);
+    cli_progress_clear();
+    size_t n_threads = n_devices * (o->placement == TF2_PLACEMENT_REPLICATE ? 1 : 2);
+    if (result == 0)
+        result = run_on(task, jobs, client, accelerator, n_runs < n_threads ? n_runs : n_threads);
+    tf2_client_destroy(&client);
+    tf2_accelerator_close(&accelerator);
+    return result;
 }
 
 static int run_jobs_on_devices(struct run_task *task, const struct run_jobs *jobs)
 {
-    const struct run_options *o = task->options;
+    static const struct tf2_engine_options options = {.watchdog_ns = 600000000000u}; /* the host device is slow */
     struct tf2_devices *devices = NULL;
-    struct tf2_session_options options;
+    struct tf2_engine *engine = NULL;
     struct tf2_error error;
     int result = 0;
-    if (tf2_devices_open(o->devices, NULL, &devices, &error) != TF2_OK)
+    if (tf2_devices_open(task->options->devices, NULL, &devices, &error) != TF2_OK)
         return cli_fail("%s", error.message);
-    cli_session_options(&o->model, task->model, o->batch, &options);
-    size_t n = count_sessions(devices, jobs->n_jobs, options.batch);
-    struct tf2_session **sessions = cli_alloc(n, sizeof(*sessions));
-    for (size_t k = 0; k < n && result == 0; k++) {
-        cli_progress("preparing device %zu of %zu", k + 1, n);
-        if (tf2_session_create(task->model, devices, k, &options, &sessions[k], &error) != TF2_OK)
-            result = cli_fail("%s", error.message);
-    }
-    cli_progress_clear();
-    if (result == 0)
-        result = run_on(task, jobs, sessions, n);
-    for (size_t k = 0; k < n; k++)
-        tf2_session_destroy(&sessions[k]);
-    free(sessions);
+    if (tf2_engine_create(devices, &options, &engine, &error) != TF2_OK)
+        result = cli_fail("%s", error.message);
     tf2_devices_close(&devices);
+    if (result == 0)
+        result = run_on_engine(task, jobs, engine);
+    tf2_engine_destroy(&engine);
     return result;
 }
 
@@ -241,7 +271,8 @@ static int check_self_test(const struct run_options *o, size_t n_args)
 
 int main(int argc, char **argv)
 {
-    static struct run_options o = {.n_top = 5, .model.shapes_at_run = true};
+    static struct run_options o = {
+        .n_top = 5, .model.shapes_at_run = true, .placement = TF2_PLACEMENT_REPLICATE};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {

@@ -140,6 +140,7 @@ struct tf2_load_options {
     size_t n_devices;
 
     /* Shapes of one request's inputs, as in tf2_session_options; with batching dimension 0 has to be 1. */
+    int64_t batch; /* extent of dimension 0 of every input; 0: as the model has it */
     const struct tf2_named_shape *input_shapes;
     size_t n_input_shapes;
     bool pixels; /* inputs are 8-bit pixels, as in tf2_session_options */
@@ -165,7 +166,7 @@ TF2_API void tf2_load_options_defaults(struct tf2_load_options *options);
  * destroyed afterwards. On success *accelerator is owned by the caller.
  */
 TF2_API enum tf2_status tf2_accelerator_load(
-    struct tf2_engine *engine, struct tf2_model *model, const struct tf2_load_options *options,
+    struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
     struct tf2_accelerator **accelerator, struct tf2_error *error);
 
 /*

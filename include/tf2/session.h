@@ -32,10 +32,18 @@ struct tf2_session_options {
     /*
      * Inputs of one or three channels take 8-bit pixels, as struct tf2_image has them: uint8 [N, H, W, C], gray or
      * RGB. The model's preprocessing is applied on the device; an int8 model whose input was quantized on the grid of
-     * its pixels (tf2_model_quantize does that) takes them as they are. All inputs of the model have to be images
-     * [N, 1 or 3, H, W].
+     * its pixels (tf2_model_quantize does that) takes them as they are. All inputs of the model have to be images, see
+     * tf2_image_extents.
      */
     bool pixels;
+
+    /*
+     * What weights may take on an OpenCL device, in bytes; 0: no limit. Weights of convolutions and fully connected layers
+     * that do not fit stay in the host's memory and are sent during every run, ahead of the computation, by a thread of
+     * the session's own. Results are the same bits. TF2_ERR_NO_MEMORY when the budget is too small for two blocks of
+     * output channels of the largest layer; the message says the least. The device "host" has no limit.
+     */
+    size_t weight_budget_bytes;
 };
 
 /* All zero. */
@@ -81,6 +89,11 @@ struct tf2_session_stats {
     size_t arena_bytes;     /* all intermediate tensors of a run, padding included */
     size_t live_bytes;      /* the lower bound: the most that is alive at one step */
     size_t n_steps;
+    /* Weights that did not fit weight_budget_bytes, since the session was made: bytes sent, the time that it took, and how
+     * much of it runs had to wait for. What was hidden under computation is 1 - stall_ns / transfer_ns. */
+    uint64_t streamed_bytes;
+    uint64_t transfer_ns;
+    uint64_t stall_ns;
 };
 
 TF2_API void tf2_session_stats(const struct tf2_session *session, struct tf2_session_stats *stats);

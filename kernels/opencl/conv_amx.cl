@@ -239,7 +239,7 @@ __kernel void conv_amx(
     const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
     const int groups, const int x_group, const int chunk, const float lo, const float hi, const int zero_point,
     __global uchar *scratch, const int scratch_offset, __global const int *restrict gathered, const int x_step,
-    const int run, const int n_runs, const int pairs)
+    const int run, const int n_runs, const int pairs PART_ARGS)
 {
     const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0};
     const int n_tiles = (n_pixels + 15) / 16;

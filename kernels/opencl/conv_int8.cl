@@ -11,7 +11,7 @@
  *         for p: acc[p][.] += dot4(x[base[p] + tap ..], w[.])
  *     q = clamp(acc * scale [+ residual]), rounded half to even
  *
- * NDRange, tables, n_out, n_store: as in conv.cl. bias has the zero point of x folded in.
+ * NDRange, tables, weights_skip, n_out, n_store: as in conv.cl. bias has the zero point of x folded in.
  * P, R: macros, one variant each.
  */
 #define CONV_NAME TF2_CAT(TF2_CAT(conv_int8_p, P), TF2_CAT(r, R))
@@ -62,6 +62,16 @@ TARGET void BODY_NAME(
                     acc[p][r] = dot4(acc[p][r], v, wr[r]);
             }
         }
+#if TF2_DOT >= 2
+        if (e->packs && !e->has_add) {
+            PACK_TILE(0)
+            continue;
+        }
+        if (e->packs) {
+            PACK_TILE(1)
+            continue;
+        }
+#endif
         if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
 #pragma unroll
             for (int r = 0; r < R; r++) {
@@ -106,22 +116,24 @@ TARGET void BODY_NAME(
 
 __kernel void CONV_NAME(
     __global const uchar *restrict x, const int x_offset, __global const char *restrict weights,
-    __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
+    const int weights_skip, __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
     __global const int *restrict bias, __global const float *restrict scale, __global const uchar *restrict add,
     const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,
     const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
     const int blocks_per_group, const int x_group, const int tiles, const float lo, const float hi,
-    const int zero_point)
+    const int zero_point, const int packs PART_ARGS)
 {
-    const int block = get_global_id(1);
+    const int block = ID1;
     const int group = block / blocks_per_group;
     const int channel = (block - group * blocks_per_group) * (R * LC); /* within the group */
     const int y_channel = group * n_out + channel;
-    const int first = get_global_id(0) * tiles;
+    const int first = ID0 * tiles;
     const int element = is_float ? 4 : 1;
-    const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0};
+    const struct epilogue e = {
+        lo, hi, zero_point, add_zero_point, add_factor, is_float, y_stride, add_offset >= 0, packs,
+        lo > (float)-zero_point || hi < (float)(255 - zero_point)};
     BODY_NAME(
-        x + x_offset + group * x_group, weights + (size_t)block * n_taps * (R * LC * 4), taps, n_taps, pixels,
+        x + x_offset + group * x_group, weights + (long)block * n_taps * (R * LC * 4) - weights_skip, taps, n_taps, pixels,
         n_pixels, bias + block * (R * LC), scale + block * (R * LC), add + max(add_offset, 0) + y_channel,
         y + (size_t)element * (y_offset + y_channel * y_stride), min(n_store - channel, R * LC), first,
         min(first + tiles, (n_pixels + P - 1) / P), &e);

@@ -13,10 +13,10 @@ __kernel void depthwise(
     __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
     __global const float *restrict bias, __global const float *restrict add, const int add_offset,
     __global float *restrict y, const int y_offset, const int n_channels, const int n_store, const int tiles, const int act,
-    const float act_a, const float act_b)
+    const float act_a, const float act_b PART_ARGS)
 {
     const int row = (n_channels + VW - 1) / VW * VW;
-    const int first = get_global_id(0) * tiles;
+    const int first = ID0 * tiles;
     const int last = min(first + tiles, (n_pixels + P - 1) / P);
     x += x_offset;
     y += y_offset;

@@ -16,10 +16,10 @@ __kernel void depthwise_int8(
     __global const int *restrict bias, __global const float *restrict scale, __global const uchar *restrict add,
     const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,
     const int y_offset, const int is_float, const int n_channels, const int n_store, const int tiles, const float lo,
-    const float hi, const int zero_point)
+    const float hi, const int zero_point PART_ARGS)
 {
     const int row = (n_channels + 15) / 16 * 16;
-    const int first = get_global_id(0) * tiles;
+    const int first = ID0 * tiles;
     const int last = min(first + tiles, (n_pixels + P - 1) / P);
     const int element = is_float ? 4 : 1;
     x += x_offset;

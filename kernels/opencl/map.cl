@@ -61,10 +61,10 @@ __kernel void map(
     __global float *y, const int y_offset, __global const float *a, const int a_offset, __global const float *b,
     const int b_offset, __global const float *c, const int c_offset, __global const int *restrict t, const int n,
     const int piece, const int op, const float p, const float q, const int act, const float act_a,
-    const float act_b)
+    const float act_b PART_ARGS)
 {
-    int index = get_global_id(0);
-    const int first = get_global_id(1) * piece;
+    int index = ID0;
+    const int first = ID1 * piece;
     const int last = min(first + piece, n);
     const int sy = t[25], sa = t[26], sb = t[27], sc = t[28];
     y += y_offset + first * sy;
@@ -108,9 +108,9 @@ __kernel void map(
  */
 __kernel void halo(
     __global float *y, const int y_offset, __global const int *restrict t, const int row, const int before,
-    const int after)
+    const int after PART_ARGS)
 {
-    int index = get_global_id(0);
+    int index = ID0;
     int border = 0;
     y += y_offset + index * row;
     for (int d = 3; d >= 0; d--) {

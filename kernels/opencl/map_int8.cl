@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * map_int8.cl: element-wise work on u8, the ways in and out of it, and normalization over channels.
+ * map_int8.cl: element-wise work on u8, and the ways in and out of it.
  *
  * map_int8 walks strided operands as map.cl does (see there: t, NDRange). y is u8, or float32 when op is
  * DEQUANTIZE or PIXELS; a is u8, or float32 when op is QUANTIZE.
@@ -134,17 +134,17 @@ __kernel void map_int8(
     __global uchar *y, const int y_offset, __global const uchar *a, const int a_offset, __global const uchar *b,
     const int b_offset, __global const uchar *c, const int c_offset, __global const int *restrict t, const int n,
     const int piece, const int op, const int n_operands, const float fa, const float fb, const float fc, const int za,
-    const int zb, const int zc, const float lo, const float hi, const int zero_point)
+    const int zb, const int zc, const float lo, const float hi, const int zero_point PART_ARGS)
 {
     const struct map_numbers m = {op, n_operands, fa, fb, fc, za, zb, zc, lo, hi, zero_point};
     const int y_bytes = op == INT8_DEQUANTIZE || op == INT8_PIXELS ? 4 : 1, a_bytes = op == INT8_QUANTIZE ? 4 : 1;
     const int b_bytes = op == INT8_QUANTIZE || op == INT8_PIXELS ? 4 : 1;
-    const int first = get_global_id(1) * piece;
+    const int first = ID1 * piece;
     const int last = min(first + piece, n);
     const int sy = t[25], sa = t[26], sb = t[27], sc = t[28];
     long at_y = y_offset + (long)first * sy, at_a = a_offset + (long)first * sa;
     long at_b = b_offset + (long)first * sb, at_c = c_offset + (long)first * sc;
-    int index = get_global_id(0);
+    int index = ID0;
     for (int d = 3; d >= 0; d--) {
         const int i = index % t[d];
         index /= t[d];
@@ -225,9 +225,9 @@ static inline void store_rgb(uchar16 r, uchar16 g, uchar16 b, __global uchar *y)
 __kernel void quantize_rgb(
     __global const float *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const float *restrict number, const float inverse, const int height, const int width, const int x_image,
-    const int x_plane, const int x_row, const int y_image, const int y_row, const float lo, const float hi)
+    const int x_plane, const int x_row, const int y_image, const int y_row, const float lo, const float hi PART_ARGS)
 {
-    const int row = get_global_id(0) % height, image = get_global_id(0) / height;
+    const int row = ID0 % height, image = ID0 / height;
     x += x_offset + image * x_image + row * x_row;
     y += y_offset + image * y_image + row * y_row;
     int i = 0;
@@ -245,81 +245,6 @@ __kernel void quantize_rgb(
 }
 
 /*
- * lrn_int8: across channels: v = (x - zx) * table[sum of squares over the window >> shift]. NDRange: dimension 0:
- * pixels of a row times rows. t: outer dimensions n, d, h, w: extents, strides of x, strides of y (4 each).
- */
-#define LRN_MAX_CHANNELS 2048
-#define LRN_MAX_HALF     16
-
-#if TF2_DOT >= 2
-typedef float f16_t __attribute__((vector_size(64)));
-typedef int i16_t __attribute__((vector_size(64)));
-#define LOOK_UP(table, at)                                                                                   \
-    __builtin_astype(                                                                                        \
-        __builtin_ia32_gathersiv16sf(                                                                        \
-            __builtin_astype((float16)(0.0f), f16_t), (const void *)(size_t)(table), __builtin_astype(at, i16_t), (unsigned short)-1, 4),  \
-        float16)
-#else
-static inline float16 look_up(__global const float *table, int16 at)
-{
-    int index[16];
-    float value[16];
-    vstore16(at, 0, index);
-    for (int i = 0; i < 16; i++)
-        value[i] = table[index[i]];
-    return vload16(0, value);
-}
-#define LOOK_UP(table, at) look_up(table, at)
-#endif
-
-/* n pixels, x_step and y_step bytes apart. */
-TARGET void lrn_pixels(
-    __global const uchar *restrict x, int x_step, __global uchar *restrict y, int y_step, int n, int n_channels,
-    int n_store, int half_size, __global const float *restrict table, int shift, int x_zero_point, float lo, float hi,
-    int zero_point)
-{
-    int square[LRN_MAX_CHANNELS + 2 * LRN_MAX_HALF + 16];
-    for (int i = 0; i < half_size; i++)
-        square[i] = 0;
-    for (int w = 0; w < n; w++, x += x_step, y += y_step) {
-        for (int c = 0; c < n_channels; c += 16) {
-            const int16 v = convert_int16(vload16(0, x + c)) - (int16)(x_zero_point);
-            vstore16(v * v, 0, square + half_size + c);
-        }
-        vstore16((int16)(0), 0, square + half_size + n_channels);
-        for (int i = 0; i < half_size; i++)
-            square[half_size + n_channels + 16 + i] = 0;
-        for (int c = 0; c < n_channels; c += 16) {
-            int16 sum = vload16(0, square + c);
-            for (int k = 1; k <= 2 * half_size; k++)
-                sum += vload16(0, square + c + k);
-            const int16 v = convert_int16(vload16(0, x + c)) - (int16)(x_zero_point);
-            const float16 r = convert_float16(v) * LOOK_UP(table, sum >> shift);
-            store_bytes(round16(clamp16(r, lo, hi), zero_point), y + c, n_store - c);
-        }
-    }
-}
-
-__kernel void lrn_int8(
-    __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
-    __global const int *restrict t, const int n_channels, const int n_store, const int half_size,
-    __global const float *restrict table, const int shift, const int x_zero_point, const float lo, const float hi,
-    const int zero_point)
-{
-    int index = get_global_id(0);
-    x += x_offset;
-    y += y_offset;
-    for (int d = 2; d >= 0; d--) {
-        const int i = index % t[d];
-        index /= t[d];
-        x += i * t[4 + d];
-        y += i * t[8 + d];
-    }
-    lrn_pixels(
-        x, t[7], y, t[11], t[3], n_channels, n_store, half_size, table, shift, x_zero_point, lo, hi, zero_point);
-}
-
-/*
  * halo_int8: as halo in map.cl, with the bytes of `pixel` (pitch of them), the zero points. before, after, row: bytes.
  */
 static inline void fill_pixels(__global uchar *y, int n, __global const uchar *pixel, int pitch)
@@ -332,9 +257,9 @@ static inline void fill_pixels(__global uchar *y, int n, __global const uchar *p
 
 __kernel void halo_int8(
     __global uchar *y, const int y_offset, __global const int *restrict t, const int row, const int before,
-    const int after, __global const uchar *restrict pixel, const int pitch)
+    const int after, __global const uchar *restrict pixel, const int pitch PART_ARGS)
 {
-    int index = get_global_id(0);
+    int index = ID0;
     int border = 0;
     y += y_offset + index * row;
     for (int d = 3; d >= 0; d--) {

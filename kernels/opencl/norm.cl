@@ -22,9 +22,9 @@ static inline int softmax_row(int row, __global const int *extents, __global con
  */
 __kernel void softmax(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
-    __global const int *restrict t, const int n_rows, const int n, const int logarithm)
+    __global const int *restrict t, const int n_rows, const int n, const int logarithm PART_ARGS)
 {
-    int index = get_global_id(0);
+    int index = ID0;
     const int sx = t[26], sy = t[32];
     x += x_offset;
     y += y_offset;
@@ -111,9 +111,9 @@ __kernel void lrn_channels(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
     __global const int *restrict t, const int n_pixels, const int n_channels, const int half_size,
     const float size, const float alpha,
-    const float beta, const float k)
+    const float beta, const float k PART_ARGS)
 {
-    int index = get_global_id(0);
+    int index = ID0;
     x += x_offset;
     y += y_offset;
     for (int d = 3; d >= 0; d--) {
@@ -156,9 +156,9 @@ __kernel void lrn_channels(
 __kernel void lrn_within(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
     __global const int *restrict t, const int n_channels, const int half_d, const int half_h, const int half_w,
-    const float n_window, const float alpha, const float beta, const float k)
+    const float n_window, const float alpha, const float beta, const float k PART_ARGS)
 {
-    const int index = get_global_id(0);
+    const int index = ID0;
     const int w = index % t[3], h = index / t[3] % t[2], d = index / t[3] / t[2] % t[1];
     const int n = index / t[3] / t[2] / t[1];
     x += x_offset + n * t[4];

@@ -55,13 +55,13 @@ static inline vf window_max_3x3(__global const float *x, int row, int column)
 __kernel void pool(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
     __global const int *restrict t, const int n_channels, const int piece, const int average,
-    const int include_pad)
+    const int include_pad PART_ARGS)
 {
-    const int row = get_global_id(0);
+    const int row = ID0;
     const int oh = row % t[1];
     const int od = row / t[1] % t[0];
     const int n = row / t[1] / t[0];
-    const int c_first = get_global_id(1) * piece;
+    const int c_first = ID1 * piece;
     const int c_last = min(c_first + piece, n_channels);
     __global const int *d = t + HEAD + 4 * od, *h = t + HEAD + 4 * (t[0] + oh), *w = t + HEAD + 4 * (t[0] + t[1]);
     x += x_offset + n * t[3] + d[0] + h[0];

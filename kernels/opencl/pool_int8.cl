@@ -69,13 +69,13 @@ __kernel void pool_int8(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const int *restrict t, __global const float *restrict factors, const int n_channels, const int piece,
     const int average, const int is_float, const int plain, const int x_zero_point, const float lo, const float hi,
-    const int zero_point)
+    const int zero_point PART_ARGS)
 {
-    const int row = get_global_id(0);
+    const int row = ID0;
     const int oh = row % t[1];
     const int od = row / t[1] % t[0];
     const int n = row / t[1] / t[0];
-    const int c_first = get_global_id(1) * piece;
+    const int c_first = ID1 * piece;
     const int c_last = min(c_first + piece, n_channels);
     __global const int *d = t + HEAD + 4 * od, *h = t + HEAD + 4 * (t[0] + oh), *w = t + HEAD + 4 * (t[0] + t[1]);
     const int element = is_float ? 4 : 1;

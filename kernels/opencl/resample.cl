@@ -11,9 +11,9 @@
  */
 __kernel void resize(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
-    __global const int *restrict t, __global const float *restrict f, const int n_channels, const int linear)
+    __global const int *restrict t, __global const float *restrict f, const int n_channels, const int linear PART_ARGS)
 {
-    const int row = get_global_id(0);
+    const int row = ID0;
     const int h = row % t[2], d = row / t[2] % t[1], n = row / t[2] / t[1];
     __global const int *pd = t + 12 + 2 * d, *ph = t + 12 + 2 * (t[1] + h), *pw = t + 12 + 2 * (t[1] + t[2]);
     const float fd = f[d], fh = f[t[1] + h];
@@ -70,11 +70,11 @@ pad_row(__global const int *t, int index, __private int *x_at, __private int *y_
  */
 __kernel void pad(
     __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
-    __global const int *restrict t, const float value)
+    __global const int *restrict t, const float value PART_ARGS)
 {
     __global const int *last;
     int x_at = x_offset, y_at = y_offset;
-    const int inside = pad_row(t, get_global_id(0), &x_at, &y_at, &last);
+    const int inside = pad_row(t, ID0, &x_at, &y_at, &last);
     x += x_at;
     y += y_at;
     for (int i = 0; i < t[7]; i++)
@@ -84,9 +84,9 @@ __kernel void pad(
 /* resize for bytes; nearest only. Results lie between lo and hi. */
 __kernel void resize_bytes(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
-    __global const int *restrict t, const int n_channels, const int lo, const int hi)
+    __global const int *restrict t, const int n_channels, const int lo, const int hi PART_ARGS)
 {
-    const int row = get_global_id(0);
+    const int row = ID0;
     const int h = row % t[2], d = row / t[2] % t[1], n = row / t[2] / t[1];
     __global const int *pd = t + 12 + 2 * d, *ph = t + 12 + 2 * (t[1] + h), *pw = t + 12 + 2 * (t[1] + t[2]);
     x += x_offset + n * t[4] + pd[0] + ph[0];
@@ -100,11 +100,11 @@ __kernel void resize_bytes(
 /* pad for bytes; x between lo and hi. */
 __kernel void pad_bytes(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
-    __global const int *restrict t, const int value, const int lo, const int hi)
+    __global const int *restrict t, const int value, const int lo, const int hi PART_ARGS)
 {
     __global const int *last;
     int x_at = x_offset, y_at = y_offset;
-    const int inside = pad_row(t, get_global_id(0), &x_at, &y_at, &last);
+    const int inside = pad_row(t, ID0, &x_at, &y_at, &last);
     x += x_at;
     y += y_at;
     for (int i = 0; i < t[7]; i++)

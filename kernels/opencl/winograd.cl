@@ -73,9 +73,9 @@ static inline void INVERSE(vf *m, int s)
 __kernel void IN_NAME(
     __global const float *restrict x, const int x_offset, __global float *restrict v, const int v_offset,
     __global const int *restrict tiles, const int first_tile, const int n_channels, const int row_stride,
-    const int column_stride, const int point_stride)
+    const int column_stride, const int point_stride PART_ARGS)
 {
-    const int tile = get_global_id(0);
+    const int tile = ID0;
     const int channels = (n_channels + VW - 1) / VW * VW;
     __global const int *info = tiles + (first_tile + tile) * 5;
     const int rows = info[3] & 0xff, columns = info[3] >> 8;
@@ -120,9 +120,9 @@ __kernel void OUT_NAME(
     __global const float *restrict add, const int add_offset, __global const float *restrict bias,
     __global const int *restrict tiles, const int first_tile, const int n_padded, const int n_store,
     const int row_stride, const int column_stride, const int add_row_stride, const int add_column_stride,
-    const int act, const float act_a, const float act_b)
+    const int act, const float act_a, const float act_b PART_ARGS)
 {
-    const int tile = get_global_id(0);
+    const int tile = ID0;
     __global const int *info = tiles + (first_tile + tile) * 5;
     const int rows = info[4] & 0xff, columns = info[4] >> 8;
     m += m_offset + tile * (N * N) * n_padded;

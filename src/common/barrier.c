@@ -7,10 +7,12 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "common/pause.h"
+
 #define WAIT_BITS 20
 #define LEFT      (((uint64_t)1 << WAIT_BITS) - 1)
 #define PART_BITS 10
-/* A pause is some 10 to 50 ns. */
+/* Before it lets others run: some microseconds. */
 #define SPINS 200
 
 struct place {
@@ -21,7 +23,8 @@ struct tf2__barrier {
     struct tf2_env env;
     uint32_t n;
     struct place *places;
-    _Atomic uint64_t failed; /* the last failed round << PART_BITS | the part that failed first in it; 0: none yet */
+    _Atomic uint64_t
+        failed; /* the last failed round << PART_BITS | the part that failed first in it; 0: none yet */
 };
 
 struct tf2__barrier *tf2__barrier_create(const struct tf2_env *env, uint32_t n_parts)
@@ -75,11 +78,7 @@ static void relax(uint32_t *spins)
         sched_yield();
         return;
     }
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+    tf2__pause();
 }
 
 void tf2__barrier_enter(struct tf2__barrier *barrier, uint32_t part)

@@ -26,23 +26,26 @@ struct tf2__instance {
 
 /* --- making one --- */
 
-static enum tf2_status check(
-    struct tf2__device *const *devices, const double *shares, uint32_t n_parts, struct tf2_error *error)
+static enum tf2_status
+check(struct tf2__device *const *devices, const double *shares, uint32_t n_parts, struct tf2_error *error)
 {
     if (n_parts == 0 || n_parts > TF2__BARRIER_MAX_PARTS)
         return tf2__fail(
             error, TF2_ERR_INVALID_ARGUMENT, "%u devices for one instance, wanted 1 to %d", n_parts,
             TF2__BARRIER_MAX_PARTS);
-    for (uint32_t i = 0; i < n_parts; i++) {
-        if (shares && !(shares[i] > 0 && isfinite(shares[i])))
+    for (uint32_t i = 0; shares && i < n_parts; i++) {
+        if (!(shares[i] > 0 && isfinite(shares[i])))
             return tf2__fail(
-                error, TF2_ERR_INVALID_ARGUMENT, "device %s: a share of %g, wanted more than 0", devices[i]->info.id,
-                shares[i]);
-        bool same = devices[i]->memory && devices[i]->memory == devices[0]->memory && devices[i]->ops == devices[0]->ops;
-        if (n_parts > 1 && !same)
+                error, TF2_ERR_INVALID_ARGUMENT, "device %s: a share of %g, wanted more than 0",
+                devices[i]->info.id, shares[i]);
+    }
+    for (uint32_t i = 0; n_parts > 1 && i < n_parts; i++) {
+        if (!devices[i]->memory || devices[i]->memory != devices[0]->memory ||
+            devices[i]->ops != devices[0]->ops)
             return tf2__fail(
-                error, TF2_ERR_UNSUPPORTED, "devices %s and %s share no memory: steps cannot be divided among them",
-                devices[0]->info.id, devices[i]->info.id);
+                error, TF2_ERR_UNSUPPORTED,
+                "devices %s and %s share no memory: steps cannot be divided among them", devices[0]->info.id,
+                devices[i]->info.id);
     }
     return TF2_OK;
 }
@@ -61,11 +64,12 @@ static enum tf2_status allocate(struct tf2__instance *instance, bool profile, st
 }
 
 /* Whether packed weights of the other can serve at all; the device looks closer. */
-static bool is_like(const struct tf2__instance *like, const struct tf2_graph *graph, const struct tf2__device *device)
+static bool
+is_like(const struct tf2__instance *like, const struct tf2_graph *graph, const struct tf2__device *device)
 {
     const struct tf2__device *other = like ? like->parts[0].device : NULL;
-    return like && like->plan->graph == graph && other->ops == device->ops && other->memory == device->memory &&
-           (device->memory || other == device);
+    return like && like->plan->graph == graph && other->ops == device->ops &&
+           other->memory == device->memory && (device->memory || other == device);
 }
 
 static enum tf2_status open_parts(
@@ -77,7 +81,10 @@ static enum tf2_status open_parts(
     for (uint32_t i = 0; i < instance->n_parts; i++) {
         struct part *part = &instance->parts[i];
         const struct tf2__part share = {
-            .part = i, .n_parts = instance->n_parts, .shares = shares, .primary = i ? instance->parts[0].state : NULL};
+            .part = i,
+            .n_parts = instance->n_parts,
+            .shares = shares,
+            .primary = i ? instance->parts[0].state : NULL};
         part->device = devices[i];
         TF2__TRY(part->device->ops->compile(part->device, instance->plan, same, &part->executable, error));
         TF2__TRY(part->device->ops->open(part->device, part->executable, &share, &part->state, error));
@@ -245,7 +252,8 @@ void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__insta
         stats->streamed_bytes += of_part.streamed_bytes;
         stats->transfer_ns += of_part.transfer_ns;
         stats->stall_ns += of_part.stall_ns;
-        stats->weights_bytes += i == 0 ? of_part.weights_bytes : of_part.weights_bytes - of_part.shared_weights_bytes;
+        stats->weights_bytes +=
+            i == 0 ? of_part.weights_bytes : of_part.weights_bytes - of_part.shared_weights_bytes;
         stats->shared_weights_bytes += i == 0 ? of_part.shared_weights_bytes : 0;
     }
 }

@@ -15,9 +15,9 @@ struct tf2__instance;
 struct tf2__instance_options {
     const struct tf2_shape *input_shapes; /* per graph input */
     const struct tf2_preprocess *pixels;  /* see tf2_session_options.pixels; NULL: inputs as the graph says */
-    size_t weight_budget_bytes;           /* what packed weights may take on the device (on each part's); 0: no limit.
+    size_t weight_budget_bytes; /* what packed weights may take on the device (on each part's); 0: no limit.
                                              More is streamed */
-    bool profile;                         /* time every step of part 0 */
+    bool profile;               /* time every step of part 0 */
 };
 
 /*
@@ -29,8 +29,8 @@ struct tf2__instance_options {
  */
 enum tf2_status tf2__instance_create(
     const struct tf2_graph *graph, struct tf2__device *const *devices, const double *shares, uint32_t n_parts,
-    const struct tf2__instance_options *options, const struct tf2__instance *like, struct tf2__instance **instance,
-    struct tf2_error *error);
+    const struct tf2__instance_options *options, const struct tf2__instance *like,
+    struct tf2__instance **instance, struct tf2_error *error);
 /* NULL and a cleared handle are allowed. Not while it runs. */
 void tf2__instance_destroy(struct tf2__instance **instance);
 
@@ -57,10 +57,10 @@ enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part,
 void tf2__instance_abort(struct tf2__instance *instance);
 
 struct tf2__instance_stats {
-    uint64_t n_runs; /* that succeeded */
+    uint64_t n_runs;                                /* that succeeded */
     uint64_t streamed_bytes, transfer_ns, stall_ns; /* see struct tf2__device_stats; all parts together */
-    size_t weights_bytes;        /* packed weights, those that parts share counted once */
-    size_t shared_weights_bytes; /* of these, in memory of `like` */
+    size_t weights_bytes;                           /* packed weights, those that parts share counted once */
+    size_t shared_weights_bytes;                    /* of these, in memory of `like` */
     size_t arena_bytes, live_bytes;
     int64_t macs; /* per run */
 };

@@ -34,6 +34,7 @@ static enum tf2_status make_instance(
     const struct tf2__instance_options how = {
         .input_shapes = shapes,
         .pixels = options->pixels ? &model->preprocess : NULL,
+        .weight_budget_bytes = options->weight_budget_bytes,
         .profile = options->profile};
     if (status == TF2_OK)
         status = tf2__instance_create(graph, &device, NULL, 1, &how, NULL, &session->instance, error);
@@ -83,11 +84,7 @@ tf2_session_input(const struct tf2_session *session, size_t index, struct tf2_te
 {
     if (!session || !info || index >= session->plan->graph->n_inputs)
         return TF2_ERR_INVALID_ARGUMENT;
-    const struct tf2_graph *graph = session->plan->graph;
-    *info = (struct tf2_tensor_info){
-        .name = graph->tensors[graph->inputs[index]].name,
-        .dtype = session->plan->tensors[session->plan->inputs[index]].dtype,
-        .shape = session->plan->tensors[session->plan->inputs[index]].shape};
+    tf2__plan_input_info(session->plan, (uint32_t)index, info);
     return TF2_OK;
 }
 
@@ -96,10 +93,7 @@ tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_t
 {
     if (!session || !info || index >= session->plan->graph->n_outputs)
         return TF2_ERR_INVALID_ARGUMENT;
-    *info = (struct tf2_tensor_info){
-        .name = session->plan->graph->outputs[index].name,
-        .dtype = session->plan->tensors[session->plan->outputs[index]].dtype,
-        .shape = session->plan->tensors[session->plan->outputs[index]].shape};
+    tf2__plan_output_info(session->plan, (uint32_t)index, info);
     return TF2_OK;
 }
 
@@ -133,7 +127,10 @@ void tf2_session_stats(const struct tf2_session *session, struct tf2_session_sta
         .weights_bytes = of_instance.weights_bytes,
         .arena_bytes = of_instance.arena_bytes,
         .live_bytes = of_instance.live_bytes,
-        .n_steps = session->plan->n_steps};
+        .n_steps = session->plan->n_steps,
+        .streamed_bytes = of_instance.streamed_bytes,
+        .transfer_ns = of_instance.transfer_ns,
+        .stall_ns = of_instance.stall_ns};
 }
 
 enum tf2_status tf2_session_step(const struct tf2_session *session, size_t index, struct tf2_step_info *info)

@@ -147,24 +147,8 @@ static enum tf2_status init(
             accelerator->batch_sizes[accelerator->n_batch_sizes++] = options->batch_sizes[i];
     }
     return tf2__input_shapes(
-        graph, options->input_shapes, options->n_input_shapes, accelerator->n_batch_sizes > 1 ? 1 : 0,
-        accelerator->input_shapes, error);
-}
-
-/* Names, types and shapes of a request's tensors, from the plan for one. */
-static void describe(struct tf2_accelerator *accelerator, const struct tf2__plan *plan)
-{
-    const struct tf2_graph *graph = accelerator->model->graph;
-    for (uint32_t i = 0; i < graph->n_inputs; i++)
-        accelerator->inputs[i] = (struct tf2_tensor_info){
-            .name = graph->tensors[graph->inputs[i]].name,
-            .dtype = plan->tensors[plan->inputs[i]].dtype,
-            .shape = plan->tensors[plan->inputs[i]].shape};
-    for (uint32_t i = 0; i < graph->n_outputs; i++)
-        accelerator->outputs[i] = (struct tf2_tensor_info){
-            .name = graph->outputs[i].name,
-            .dtype = plan->tensors[plan->outputs[i]].dtype,
-            .shape = plan->tensors[plan->outputs[i]].shape};
+        graph, options->input_shapes, options->n_input_shapes,
+        options->batch == 0 && accelerator->n_batch_sizes > 1 ? 1 : options->batch, accelerator->input_shapes, error);
 }
 
 /* A plan for one request on the first device tells what requests look like. */
@@ -177,7 +161,10 @@ describe_requests(struct tf2_accelerator *accelerator, struct tf2__device *devic
         .n_parts = 1};
     struct tf2__plan *plan = NULL;
     TF2__TRY(tf2__plan_create(accelerator->model->graph, &options, device, &plan, error));
-    describe(accelerator, plan);
+    for (uint32_t i = 0; i < accelerator->n_inputs; i++)
+        tf2__plan_input_info(plan, i, &accelerator->inputs[i]);
+    for (uint32_t i = 0; i < accelerator->n_outputs; i++)
+        tf2__plan_output_info(plan, i, &accelerator->outputs[i]);
     tf2__plan_destroy(&plan);
     return TF2_OK;
 }
@@ -195,7 +182,7 @@ fill(struct tf2_accelerator *accelerator, const struct tf2_load_options *options
 }
 
 enum tf2_status tf2_accelerator_load(
-    struct tf2_engine *engine, struct tf2_model *model, const struct tf2_load_options *options,
+    struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
     struct tf2_accelerator **out, struct tf2_error *error)
 {
     static const struct tf2_load_options defaults = {0};

@@ -8,7 +8,7 @@
  *     worker.c       a device's thread: runs jobs
  *     health.c       the timekeeper's thread: watchdog, deadlines; devices set aside, checked and taken back
  *     accelerator.c  models loaded into the engine, and their names
- *     route.c        ways through devices: replicas, pipelines, splits (cut.c cuts a graph into stages)
+ *     route.c        ways through devices: replicas, splits; pipeline.c: pipelines (cut.c cuts a graph into stages)
  *     stats.c, metrics.c, trace.c  figures
  *
  * How a request travels:
@@ -119,6 +119,7 @@ struct tf2__stage {
     uint32_t *inputs, *outputs;
     /* The devices' check: items for every input, and what they gave when the accelerator was loaded. */
     void **check_inputs, **check_outputs;
+    double check_ns; /* how long that run took */
 };
 
 #define TF2__IN_JOB 0x80000000u
@@ -154,8 +155,9 @@ struct tf2_accelerator {
     uint32_t n_batch_sizes;
     uint64_t max_delay_ns;
     double run_ns[TF2_MAX_BATCH_SIZES + 1]; /* expected device time of a whole run, per batch size; measured */
-    struct tf2__route *routes; /* in the order of preference */
+    struct tf2__route *routes;
     uint32_t n_routes;
+    uint32_t main_route; /* the one that is preferred; of replicas the first */
     uint64_t unavailable_ns; /* since when no route is healthy; 0: one is */
     size_t n_completed, n_runs;
 };
@@ -353,7 +355,7 @@ void tf2__accelerators_note_health(struct tf2_engine *engine);
  * lock is held, and given up for that moment. */
 void tf2__accelerator_unref(struct tf2_accelerator *accelerator);
 
-/* --- route.c --- */
+/* --- route.c; route.h has what it shares with pipeline.c --- */
 
 enum tf2_status tf2__routes_make(
     struct tf2_accelerator *accelerator, const struct tf2_load_options *options, const uint32_t *workers,

@@ -321,9 +321,9 @@ void tf2__job_end(struct tf2__job *job)
 {
     struct tf2_accelerator *accelerator = job->accelerator;
     struct tf2_engine *engine = accelerator->engine;
-    assert(job->n == 0);
     if (--job->n_inside > 0)
         return;
+    assert(job->n == 0);
     tf2__list_append(&job->route->idle_jobs, &job->link);
     if (job->route->n_jobs-- == job->route->max_jobs)
         tf2__wake(engine, accelerator);

@@ -69,13 +69,13 @@ tf2_accelerator_stats(const struct tf2_accelerator *accelerator, struct tf2_acce
     if (!accelerator || !stats)
         return TF2_ERR_INVALID_ARGUMENT;
     *stats = (struct tf2_accelerator_stats){
-        .placement = accelerator->placement, .n_stages = accelerator->routes[0].n_stages};
+        .placement = accelerator->placement, .n_stages = accelerator->routes[accelerator->main_route].n_stages};
     for (uint32_t i = 0; i < accelerator->n_routes; i++) {
         for (uint32_t k = 0; k < accelerator->routes[i].n_stages; k++) {
             const struct tf2__stage *stage = &accelerator->routes[i].stages[k];
             for (uint32_t b = 0; b < accelerator->n_batch_sizes; b++)
                 add_instance(stage->instances[b], stats);
-            if (i == 0)
+            if (i == accelerator->main_route)
                 stats->macs += tf2__instance_plan(stage->instances[0])->macs;
         }
     }
@@ -86,13 +86,13 @@ tf2_accelerator_stats(const struct tf2_accelerator *accelerator, struct tf2_acce
     return TF2_OK;
 }
 
-/* The stage and step of a running number over all stages of the first route. */
+/* The stage and step of a running number over all stages of the main route. */
 enum tf2_status
 tf2_accelerator_step(const struct tf2_accelerator *accelerator, size_t index, struct tf2_step_info *info)
 {
     if (!accelerator || !info)
         return TF2_ERR_INVALID_ARGUMENT;
-    const struct tf2__route *route = &accelerator->routes[0];
+    const struct tf2__route *route = &accelerator->routes[accelerator->main_route];
     for (uint32_t k = 0; k < route->n_stages; k++) {
         const struct tf2__instance *instance = route->stages[k].instances[0];
         uint32_t n_steps = tf2__instance_plan(instance)->n_steps;

@@ -90,12 +90,11 @@ struct outcome {
     uint64_t begin_ns, end_ns;
 };
 
-static void count_run(struct tf2__worker *worker, const struct tf2__job *job, const struct outcome *outcome)
+static void count_run(struct tf2__worker *worker, const struct outcome *outcome, uint32_t n_items)
 {
-    uint64_t ns = outcome->end_ns - outcome->begin_ns;
-    worker->stats.busy_ns += ns;
+    worker->stats.busy_ns += outcome->end_ns - outcome->begin_ns;
     worker->stats.n_runs++;
-    worker->stats.n_items += job->n;
+    worker->stats.n_items += n_items;
 }
 
 static void complete_job(struct tf2__job *job, struct tf2__link *deliver)
@@ -112,7 +111,7 @@ static void after_stage(struct tf2__worker *worker, struct tf2__job *job, struct
     struct tf2_engine *engine = worker->engine;
     const struct tf2__stage *stage = &job->route->stages[job->stage];
     job->device_ns += (double)(outcome->end_ns - outcome->begin_ns) * stage->n_parts;
-    count_run(worker, job, outcome);
+    count_run(worker, outcome, job->n);
     if (engine->trace)
         tf2__trace_add(worker, job, outcome->begin_ns, outcome->end_ns, outcome->status != TF2_OK);
     if (outcome->status != TF2_OK || job->failed) {
@@ -207,6 +206,7 @@ static void join(struct tf2__worker *worker, struct tf2__link *deliver)
     const struct tf2__stage *stage = &job->route->stages[0];
     struct tf2__instance *instance = stage->instances[job->size];
     struct outcome outcome = {0};
+    const uint32_t n_items = job->n; /* the leader may be through with them before us */
     worker->gang = NULL;
     worker->job = job;
     worker->running = job->accelerator;
@@ -232,7 +232,7 @@ static void join(struct tf2__worker *worker, struct tf2__link *deliver)
     if (outcome.revoked) {
         tf2__worker_came_back(worker);
     } else {
-        count_run(worker, job, &outcome);
+        count_run(worker, &outcome, n_items);
         if (engine->trace)
             tf2__trace_add(worker, job, outcome.begin_ns, outcome.end_ns, outcome.status != TF2_OK);
         if (outcome.status != TF2_OK && outcome.status != TF2_ERR_CANCELLED) {

@@ -79,6 +79,23 @@ static void test_bench_model_file(void **state)
     json_decref(root);
 }
 
+/* Layers in stages on two devices, more runs in flight than devices. Every device works on every image. */
+static void test_bench_pipeline(void **state)
+{
+    (void)state;
+    WORKS(
+        "TF2_BENCH", digits(), "--duration", "0.1", "--warmup", "0", "--devices", "1,host", "--placement", "pipeline",
+        "--inflight", "5", "--json", at_work("bench.json"), "--metrics", at_work("metrics"));
+    json_t *root = load_json(at_work("bench.json"));
+    assert_string_equal(string(root, "placement"), "pipeline");
+    assert_true(number(root, "stages") == 2 && number(root, "inflight") == 5);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(number(json_array_get(list(root, "devices"), i), "images") == number(root, "images"));
+    json_decref(root);
+    WORKS("TF2_BENCH", digits(), "--duration", "0.01", "--warmup", "0", "--metrics", "-");
+    assert_non_null(strstr(out_text, "tf2_requests_total{outcome=\"ok\"}"));
+}
+
 /* A definition alone runs with weights made up. */
 static void test_bench_random_weights(void **state)
 {
@@ -117,6 +134,26 @@ static void test_bench_int8(void **state)
     check_bench_int8(digits(), "1");
     check_bench_int8(digits(), "host");
     check_bench_int8("mtcnn", "1");
+}
+
+/* Several networks for an image: their multiply-accumulates add up. */
+static void test_bench_groups(void **state)
+{
+    static const struct {
+        const char *name;
+        double macs;
+    } groups[] = {
+        {"mtcnn", 192639000 + 1530768 + 12909952},
+        {"facenet", 192639000 + 1530768 + 12909952 + 387747520}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        WORKS(
+            "TF2_BENCH", groups[i].name, "--devices", "1", "--duration", "0.05", "--warmup", "0", "--json", "-");
+        json_t *root = json_loads(out_text, 0, NULL);
+        assert_non_null(root);
+        assert_true(number(root, "macs_per_image") == groups[i].macs);
+        json_decref(root);
+    }
 }
 
 /* Peaks of all units: of those that there are, each does at least what the one before does. */
@@ -211,17 +248,18 @@ static void test_bench_usage(void **state)
     assert_int_equal(run("TF2_BENCH", NULL), 2);
     assert_message("tf2-bench", "no NETWORK");
     FAILS("TF2_BENCH", "tf2-bench", 2, "wanted squeezenet", "nonet");
+    FAILS("TF2_BENCH", "tf2-bench", 2, "--weight-budget 3X", "squeezenet", "--weight-budget", "3X");
+    FAILS("TF2_BENCH", "tf2-bench", 1, "two blocks of output channels", "mtcnn_onet", "--weight-budget", "1K");
     FAILS("TF2_BENCH", "tf2-bench", 1, "/nonexistent.onnx", "/nonexistent.onnx");
     FAILS("TF2_BENCH", "tf2-bench", 2, "takes no weights", "squeezenet", "x.caffemodel");
     FAILS("TF2_BENCH", "tf2-bench", 2, "too many", "a", "b", "c");
     FAILS(
         "TF2_BENCH", "tf2-bench", 2, "precision \"pow2\" is not available", "squeezenet", "--precision",
         "pow2");
-    FAILS("TF2_BENCH", "tf2-bench", 2, "placement \"split\" is not", "squeezenet", "--placement", "split");
+    FAILS("TF2_BENCH", "tf2-bench", 2, "placement \"both\" is not", "squeezenet", "--placement", "both");
+    FAILS("TF2_BENCH", "tf2-bench", 2, "--inflight 0", "squeezenet", "--inflight", "0");
     FAILS("TF2_BENCH", "tf2-bench", 2, "--duration 0", "squeezenet", "--duration", "0");
-    FAILS(
-        "TF2_BENCH", "tf2-bench", 2, "--inflight 2: there is 1 device", "mtcnn_pnet", "--inflight", "2",
-        "--devices", "1");
+    FAILS("TF2_BENCH", "tf2-bench", 1, "/nonexistent/t", digits(), "--duration", "0.01", "--trace", "/nonexistent/t");
 }
 
 int main(void)
@@ -229,8 +267,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bench_json),
         cmocka_unit_test(test_bench_model_file),
+        cmocka_unit_test(test_bench_pipeline),
         cmocka_unit_test(test_bench_random_weights),
-        cmocka_unit_test(test_bench_int8),
+        cmocka_unit_test(test_bench_int8),   cmocka_unit_test(test_bench_groups),
         cmocka_unit_test(test_bench_tf2),
         cmocka_unit_test(test_bench_int8_tf2),
         cmocka_unit_test(test_bench_peaks),

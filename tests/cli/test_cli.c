@@ -22,10 +22,11 @@ static void test_help_and_version(void **state)
         {"TF2_RUN", "tf2-run"},
         {"TF2_BENCH", "tf2-bench"},
         {"TF2_INFO", "tf2-info"},
-        {"TF2_CONVERT", "tf2-convert"}};
+        {"TF2_CONVERT", "tf2-convert"},
+        {"TF2_FACES", "tf2-faces"}};
     char wanted[128];
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         WORKS(programs[i][0], "--help");
         snprintf(wanted, sizeof(wanted), "Usage: %s ", programs[i][1]);
         assert_non_null(strstr(out_text, wanted));
@@ -52,7 +53,7 @@ static void test_run_usage(void **state)
     FAILS("TF2_RUN", "tf2-run", 2, "--scale 0", "--scale", "0", "x.onnx", "x.png");
     FAILS("TF2_RUN", "tf2-run", 2, "rgb or bgr", "--channels", "grb", "x.onnx", "x.png");
     FAILS("TF2_RUN", "tf2-run", 2, "NAME:SHAPE", "--input", "data:1,0", "x.onnx", "x.png");
-    FAILS("TF2_RUN", "tf2-run", 2, "placement \"split\" is not available", "--placement", "split", "x", "y");
+    FAILS("TF2_RUN", "tf2-run", 2, "placement \"both\" is not known", digits(), "--placement", "both");
     FAILS("TF2_RUN", "tf2-run", 2, "--crop", "--crop=1", "x.onnx", "x.png");
 }
 
@@ -98,13 +99,13 @@ static void test_run_text(void **state)
     assert_non_null(strstr(out_text, "\n    5"));
 }
 
-/* The whole directory on both ways: sample_NN_label_D.png. */
-static void check_samples(const char *devices, const char *batch)
+/* The whole directory in several ways: sample_NN_label_D.png. */
+static void check_samples(const char *devices, const char *batch, const char *placement)
 {
     const char *json = at_work("samples.json");
     WORKS(
         "TF2_RUN", digits(), source("models/digits/samples"), "--labels", source("models/digits/labels.txt"),
-        "--json", json, "--devices", devices, "--batch", batch);
+        "--json", json, "--devices", devices, "--batch", batch, "--placement", placement);
     json_t *root = load_json(json);
     const json_t *results = list(root, "results");
     assert_string_equal(string(root, "model"), digits());
@@ -131,9 +132,11 @@ static void check_samples(const char *devices, const char *batch)
 static void test_run_directory(void **state)
 {
     (void)state;
-    check_samples("host", "1");
-    check_samples("all", "1");
-    check_samples("all", "5");
+    check_samples("host", "1", "replicate");
+    check_samples("all", "1", "replicate");
+    check_samples("all", "5", "replicate");
+    check_samples("1,host", "1", "pipeline");
+    check_samples("all", "5", "auto");
 }
 
 /* A uint8 .npy of 360 items, alone and in batches that do not divide it. */

@@ -377,11 +377,46 @@ static void test_destroy_unread(void **state)
     tf2_devices_close(&devices);
 }
 
+/* The same bits whatever the budget; what is too little is told, and how much is enough. */
+static void test_weight_budget(void **state)
+{
+    struct tf2_devices *devices = open_case(state);
+    struct tf2_model *model = model_blocks(NULL);
+    const size_t least = least_budget(model, devices);
+    struct tf2_session_options options;
+    float x[243], wanted[5], found[5];
+    const void *inputs[] = {x};
+    fill_bits(x, 243, 3);
+    tf2_session_options_defaults(&options);
+    if (least > 1) {
+        options.weight_budget_bytes = least - 1;
+        expect_create(model, devices, &options, TF2_ERR_NO_MEMORY, TF2_ERR_NO_MEMORY, "two blocks of output channels");
+    }
+    for (size_t i = 0; i < 3; i++) { /* no limit, as little as can be, enough for everything */
+        const size_t budgets[] = {0, least, 100 * least + 1000000};
+        struct tf2_session *session = NULL;
+        struct tf2_session_stats stats;
+        void *outputs[] = {i == 0 ? wanted : found};
+        options.weight_budget_bytes = budgets[i];
+        MUST(tf2_session_create(model, devices, 0, &options, &session, e));
+        for (int run = 0; run < 3; run++) {
+            MUST(tf2_session_run(session, inputs, outputs, e));
+            assert_true(i == 0 || memcmp(found, wanted, sizeof(wanted)) == 0);
+        }
+        tf2_session_stats(session, &stats);
+        assert_int_equal(stats.streamed_bytes > 0, i == 1 && least > 1);
+        assert_int_equal(stats.transfer_ns > 0, stats.streamed_bytes > 0);
+        tf2_session_destroy(&session);
+    }
+    tf2_model_destroy(&model);
+    tf2_devices_close(&devices);
+}
+
 const struct CMUnitTest conformance_tests[] = {
     cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_info),
     cmocka_unit_test(test_create_arguments), cmocka_unit_test(test_batches),
     cmocka_unit_test(test_input_shapes),     cmocka_unit_test(test_run_errors),
     cmocka_unit_test(test_profile),          cmocka_unit_test(test_independent_sessions),
-    cmocka_unit_test(test_destroy_unread),
+    cmocka_unit_test(test_destroy_unread),   cmocka_unit_test(test_weight_budget),
 };
 const size_t n_conformance_tests = sizeof(conformance_tests) / sizeof(conformance_tests[0]);

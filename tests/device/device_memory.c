@@ -57,12 +57,15 @@ static void test_run_allocates_nothing(void **state)
     struct tf2_devices *devices = devices_or_null(c->spec, &counting.env);
     if (!devices)
         skip();
-    for (int i = 0; i < 4; i++) { /* float32 and integers, without and with a profile */
-        struct tf2_model *model = i < 2 ? model_net(&counting.env) : model_int8(&counting.env);
+    for (int i = 0; i < 6; i++) { /* float32, integers, and streamed weights, without and with a profile */
+        struct tf2_model *model = i < 2   ? model_net(&counting.env)
+                                  : i < 4 ? model_int8(&counting.env)
+                                          : model_blocks(&counting.env);
         struct tf2_session_options options;
         struct tf2_session *session = NULL;
         tf2_session_options_defaults(&options);
         options.profile = i % 2;
+        options.weight_budget_bytes = i < 4 ? 0 : least_budget(model, devices);
         MUST(tf2_session_create(model, devices, 0, &options, &session, e));
         check_runs(session, &counting);
         tf2_session_destroy(&session);
@@ -73,7 +76,7 @@ static void test_run_allocates_nothing(void **state)
 }
 
 /* Making and destroying sessions again and again leaves the heap as it was. */
-static void leaves_nothing(void **state, struct tf2_model *(*make)(const struct tf2_env *env))
+static void leaves_nothing(void **state, struct tf2_model *(*make)(const struct tf2_env *env), bool streams)
 {
     const struct device_case *c = *state;
     struct counting_env counting;
@@ -83,11 +86,14 @@ static void leaves_nothing(void **state, struct tf2_model *(*make)(const struct 
         skip();
     struct tf2_model *model = make(&counting.env);
     struct tf2_session *session = NULL;
+    struct tf2_session_options options;
     size_t before = 0;
+    tf2_session_options_defaults(&options);
+    options.weight_budget_bytes = streams ? least_budget(model, devices) : 0;
     for (int i = 0; i < 60; i++) {
         if (i == 20)
             before = heap_in_use();
-        MUST(tf2_session_create(model, devices, 0, NULL, &session, e));
+        MUST(tf2_session_create(model, devices, 0, &options, &session, e));
         tf2_session_destroy(&session);
     }
     size_t after = heap_in_use();
@@ -101,12 +107,17 @@ static void leaves_nothing(void **state, struct tf2_model *(*make)(const struct 
 
 static void test_sessions_leave_nothing(void **state)
 {
-    leaves_nothing(state, model_net);
+    leaves_nothing(state, model_net, false);
 }
 
 static void test_int8_sessions_leave_nothing(void **state)
 {
-    leaves_nothing(state, model_int8);
+    leaves_nothing(state, model_int8, false);
+}
+
+static void test_streaming_sessions_leave_nothing(void **state)
+{
+    leaves_nothing(state, model_blocks, true);
 }
 
 /* --- allocation failures --- */
@@ -117,6 +128,7 @@ struct maker {
     const char *spec;
     struct tf2_devices *devices;
     struct tf2_model *model;
+    size_t weight_budget_bytes;
     enum tf2_status (*make)(struct maker *m, struct tf2_error *error);
 };
 
@@ -127,6 +139,7 @@ static enum tf2_status make_session(struct maker *m, struct tf2_error *error)
     tf2_session_options_defaults(&options);
     options.profile = true;
     options.batch = 2;
+    options.weight_budget_bytes = m->weight_budget_bytes;
     enum tf2_status status = tf2_session_create(m->model, m->devices, 0, &options, &session, error);
     assert_true((status == TF2_OK) == (session != NULL));
     tf2_session_destroy(&session);
@@ -202,6 +215,10 @@ static void test_failing_session(void **state)
     m.model = model_int8(NULL);
     walk(&m, "a session on integers");
     tf2_model_destroy(&m.model);
+    m.model = model_blocks(NULL);
+    m.weight_budget_bytes = least_budget(m.model, m.devices);
+    walk(&m, "a session with streamed weights");
+    tf2_model_destroy(&m.model);
     tf2_devices_close(&m.devices);
     assert_int_equal(atomic_load(&m.counting.n_live), 0);
 }
@@ -258,5 +275,6 @@ const struct CMUnitTest memory_tests[] = {
     cmocka_unit_test(test_run_allocates_nothing),       cmocka_unit_test(test_sessions_leave_nothing),
     cmocka_unit_test(test_int8_sessions_leave_nothing), cmocka_unit_test(test_failing_session),
     cmocka_unit_test(test_failing_devices),             cmocka_unit_test(test_after_failure),
+    cmocka_unit_test(test_streaming_sessions_leave_nothing),
 };
 const size_t n_memory_tests = sizeof(memory_tests) / sizeof(memory_tests[0]);

@@ -104,6 +104,33 @@ struct tf2_model *model_net(const struct tf2_env *env)
     return finish_graph(g, "net");
 }
 
+struct tf2_model *model_blocks(const struct tf2_env *env)
+{
+    const struct tf2_gemm_attr gemm = {.axis = 1};
+    struct tf2_graph *g = open_graph(env);
+    tf2_tensor_id x = input(g, "x", SHAPE(1, 3, 9, 9));
+    tf2_tensor_id w1 = constant(g, "w1", SHAPE(200, 243)), w2 = constant(g, "w2", SHAPE(150, 200));
+    tf2_tensor_id w3 = constant(g, "w3", SHAPE(5, 150));
+    tf2_tensor_id a = node(g, TF2_OP_GEMM, "fc1", &gemm, IN(x, w1)), b = node(g, TF2_OP_GEMM, "fc2", &gemm, IN(a, w2));
+    output(g, node(g, TF2_OP_GEMM, "fc3", &gemm, IN(b, w3)), "y");
+    return finish_graph(g, "blocks");
+}
+
+size_t least_budget(const struct tf2_model *model, struct tf2_devices *devices)
+{
+    const struct tf2_session_options options = {.weight_budget_bytes = 1};
+    struct tf2_session *session = NULL;
+    struct tf2_error error = {0};
+    enum tf2_status status = tf2_session_create(model, devices, 0, &options, &session, &error);
+    tf2_session_destroy(&session);
+    if (status == TF2_OK)
+        return 1;
+    const char *least = strstr(error.message, "needs ");
+    if (status != TF2_ERR_NO_MEMORY || !least)
+        fail_msg("a budget of 1 byte: %s (%s)", tf2_status_name(status), error.message);
+    return (size_t)strtoull(least + 6, NULL, 10);
+}
+
 struct tf2_model *model_any_size(const struct tf2_env *env)
 {
     struct tf2_graph *g = open_graph(env);

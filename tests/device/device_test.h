@@ -32,6 +32,11 @@ struct tf2_model *model_copies(const struct tf2_env *env);
 /* x [1,3,9,9] -> quantize -> convolutions, sums, pools on integers -> y [1,5]: the same bits everywhere. */
 struct tf2_model *model_int8(const struct tf2_env *env);
 
+/* x [1,3,9,9] -> three inner products -> y [1,5]: several blocks of weights. */
+struct tf2_model *model_blocks(const struct tf2_env *env);
+/* The least budget of weights with which a session can be made, from the message; 1 where there is no limit. */
+size_t least_budget(const struct tf2_model *model, struct tf2_devices *devices);
+
 /* For the tests of one device: */
 struct device_case {
     const char *spec; /* "host", "cl:0", ... */

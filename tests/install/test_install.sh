@@ -177,6 +177,16 @@ for kind in shared static; do
             fail "examples/classify.c as $standard, $kind"
         fi
     done
+    if compile "$work/serve_$kind" "$libs" \
+        "$cc" -std=c99 -pedantic -Wall -Wextra -Werror "$source_dir/examples/serve.c"; then
+        mkdir -p "$work/repository/com.example.digits/2"
+        cp "$source_dir/tests/golden/compat/v1_0_bare.tf2" "$work/repository/com.example.bare.tf2"
+        cp "$source_dir/tests/golden/compat/v1_0_bare.tf2" "$work/repository/com.example.digits/2/model.tf2"
+        says "serve_$kind" "100 requests done" "$work/repository" com.example.bare
+        says "serve_$kind" "100 requests done" "$work/repository" com.example.digits
+    else
+        fail "examples/serve.c, $kind"
+    fi
     [ -n "$cxx" ] || continue
     if compile "$work/classify_${kind}_c++" "$libs" \
         "$cxx" -std=c++11 -pedantic -Wall -Wextra -Werror -x c++ "$source_dir/examples/classify.c" -x none; then
@@ -185,6 +195,18 @@ for kind in shared static; do
         fail "examples/classify.c as C++, $kind"
     fi
 done
+
+# examples/faces, as a program takes it over: the folder, the installed library, threads.
+if compile "$work/find_faces" "$libs_shared" \
+    "$cc" -std=gnu11 -Wall -Wextra -Werror -pthread "$source_dir"/examples/faces/*.c -lm; then
+    if LD_LIBRARY_PATH="$lib_dir" "$work/find_faces" /nonexistent /nonexistent 2>"$work/err"; then
+        fail "find_faces works without networks"
+    elif ! grep -q "^find_faces: /nonexistent: no det1 or pnet" "$work/err"; then
+        fail "find_faces wrote \"$(cat "$work/err")\""
+    fi
+else
+    fail "examples/faces"
+fi
 
 # A program that fails says why.
 if LD_LIBRARY_PATH="$lib_dir" "$work/classify_shared_c99" "$header" "$header" 2>"$work/err"; then

@@ -56,7 +56,8 @@ PUBLIC = {
 }
 
 # Folders of programs, and where their quoted includes may lie.
-PROGRAMS = {"tools": ["tools"], "bench": ["bench", "tools"], "examples": ["examples"]}
+PROGRAMS = {"tools": ["tools", "examples/faces"], "bench": ["bench", "tools"],
+            "examples": ["examples", "examples/faces"]}
 
 # X in code (comments and strings taken out) below src/, and the one file that may have it.
 FORBIDDEN = [

@@ -81,7 +81,8 @@ static void *fail_in_turn(void *user)
                 failed = true;
             } else {
                 failed = !tf2__barrier_wait(s->barrier, part->index);
-                if (failed && (!fails || i + 1 < when)) /* who still waits for the last time hears of it too */
+                if (failed &&
+                    (!fails || i + 1 < when)) /* who still waits for the last time hears of it too */
                     s->wrong[part->index]++;
             }
         }

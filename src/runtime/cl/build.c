@@ -91,31 +91,89 @@ void tf2__cl_launch_size(struct tf2__cl_build *build, int64_t size0, int64_t siz
     build->launch->global[1] = (size_t)size1;
 }
 
+enum tf2_status tf2__cl_arg_blocks(struct tf2__cl_build *build, uint32_t buffer, const size_t *start, uint32_t n_blocks)
+{
+    struct tf2__arena *arena = &build->executable->arena;
+    struct tf2__cl_blocks *blocks = tf2__arena_alloc(arena, 1, sizeof(*blocks));
+    size_t *copy = tf2__arena_alloc(arena, (size_t)n_blocks + 1, sizeof(*copy));
+    if (!blocks || !copy)
+        return tf2__fail_memory(build->error, ((size_t)n_blocks + 1) * sizeof(*copy), "blocks of weights");
+    memcpy(copy, start, ((size_t)n_blocks + 1) * sizeof(*copy));
+    *blocks = (struct tf2__cl_blocks){
+        .buffer = buffer, .arg = build->launch->n_args, .n_blocks = n_blocks, .start = copy};
+    build->launch->blocks = blocks;
+    tf2__cl_arg_buffer(build, buffer);
+    tf2__cl_arg_int(build, 0);
+    return TF2_OK;
+}
+
+enum tf2_status
+tf2__cl_arg_equal_blocks(struct tf2__cl_build *build, uint32_t buffer, int64_t block_bytes, int64_t n_blocks)
+{
+    size_t *start = tf2__arena_alloc(&build->executable->arena, (size_t)n_blocks + 1, sizeof(*start));
+    if (!start)
+        return tf2__fail_memory(build->error, ((size_t)n_blocks + 1) * sizeof(*start), "blocks of weights");
+    for (int64_t i = 0; i <= n_blocks; i++)
+        start[i] = (size_t)(i * block_bytes);
+    return tf2__cl_arg_blocks(build, buffer, start, (uint32_t)n_blocks);
+}
+
+/* --- buffers --- */
+
+static const char a_buffer[] = "a buffer of weights";
+
+static struct tf2__cl_memory *add_buffer(struct tf2__cl_build *build)
+{
+    struct tf2__executable *exe = build->executable;
+    if (!grow(&exe->arena, (void **)&exe->buffers, exe->n_buffers, &exe->cap_buffers, sizeof(*exe->buffers))) {
+        (void)tf2__fail_memory(build->error, sizeof(*exe->buffers), "a buffer");
+        return NULL;
+    }
+    return &exe->buffers[exe->n_buffers];
+}
+
 enum tf2_status tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data)
 {
     struct tf2__executable *exe = build->executable;
-    cl_int code;
-    if (!grow(&exe->arena, (void **)&exe->buffers, exe->n_buffers, &exe->cap_buffers, sizeof(*exe->buffers)))
-        return tf2__fail_memory(build->error, sizeof(*exe->buffers), "a buffer");
+    struct tf2__cl_memory *memory = add_buffer(build);
+    if (!memory)
+        return TF2_ERR_NO_MEMORY;
     /* Slack, as in the arena: kernels may read a vector beyond the end. */
     size_t size = (size_t)n * sizeof(float) + build->plan->policy.slack_bytes;
-    struct tf2__cl_memory *memory = &exe->buffers[exe->n_buffers];
-    TF2__TRY(tf2__cl_memory_create(
-        build->device, CL_MEM_READ_ONLY, size, "a buffer of weights", memory, build->error));
+    TF2__TRY(tf2__cl_memory_host(build->device, size, a_buffer, memory, build->error));
+    memset(memory->host, 0, size); /* bytes that nobody writes have to be the same in equal buffers */
     *buffer = exe->n_buffers++;
-    *data =
-        clEnqueueMapBuffer(build->queue, memory->mem, CL_TRUE, CL_MAP_WRITE, 0, size, 0, NULL, NULL, &code);
-    if (!*data)
-        return tf2__cl_fail(build->error, code, "clEnqueueMapBuffer (weights)");
-    exe->weights_bytes += size;
+    *data = memory->host;
     return TF2_OK;
+}
+
+/* The other executable's copy of the same bytes, or NULL. */
+static const struct tf2__cl_memory *find_equal(const struct tf2__executable *like, const struct tf2__cl_memory *memory)
+{
+    for (uint32_t i = 0; like && i < like->n_buffers; i++) {
+        const struct tf2__cl_memory *other = &like->buffers[i];
+        if (other->host && other->size_bytes == memory->size_bytes &&
+            memcmp(other->host, memory->host, memory->size_bytes) == 0)
+            return other;
+    }
+    return NULL;
 }
 
 enum tf2_status tf2__cl_buffer_unmap(struct tf2__cl_build *build, uint32_t buffer, void *data)
 {
-    cl_int code =
-        clEnqueueUnmapMemObject(build->queue, build->executable->buffers[buffer].mem, data, 0, NULL, NULL);
-    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(build->error, code, "clEnqueueUnmapMemObject");
+    struct tf2__executable *exe = build->executable;
+    struct tf2__cl_memory *memory = &exe->buffers[buffer];
+    const struct tf2__cl_memory *equal = find_equal(build->like, memory);
+    assert(data == memory->host);
+    exe->weights_bytes += memory->size_bytes;
+    if (equal) {
+        exe->shared_weights_bytes += memory->size_bytes;
+        tf2__cl_memory_destroy(build->device, memory);
+        *memory = (struct tf2__cl_memory){.host = equal->host, .size_bytes = equal->size_bytes, .borrowed = true};
+    }
+    /* With a budget it is seen later what goes to the device. */
+    return build->plan->weight_budget_bytes ? TF2_OK
+                                            : tf2__cl_memory_upload(build->device, a_buffer, memory, build->error);
 }
 
 enum tf2_status
@@ -123,7 +181,8 @@ tf2__cl_buffer_from(struct tf2__cl_build *build, const void *data, int64_t n, ui
 {
     void *mapped;
     TF2__TRY(tf2__cl_buffer_map(build, n, buffer, &mapped));
-    memcpy(mapped, data, (size_t)n * sizeof(float));
+    if (n)
+        memcpy(mapped, data, (size_t)n * sizeof(float));
     return tf2__cl_buffer_unmap(build, *buffer, mapped);
 }
 
@@ -167,29 +226,67 @@ static enum tf2_status make_all(struct tf2__cl_build *build)
     return TF2_OK;
 }
 
+/* What is not streamed goes to the device. */
+static enum tf2_status upload_rest(struct tf2__cl_build *build)
+{
+    struct tf2__executable *exe = build->executable;
+    for (uint32_t i = 0; i < exe->n_buffers; i++) {
+        struct tf2__cl_memory *memory = &exe->buffers[i];
+        bool in_pieces = false;
+        for (uint32_t k = 0; k < exe->n_launches && !in_pieces; k++)
+            in_pieces = exe->launches[k].blocks && exe->launches[k].blocks->buffer == i;
+        if (!memory->mem && !in_pieces)
+            TF2__TRY(tf2__cl_memory_upload(build->device, a_buffer, memory, build->error));
+    }
+    return TF2_OK;
+}
+
+/* The launches of an executable of the same plan, with the same memory. */
+static enum tf2_status copy_all(struct tf2__cl_build *build, const struct tf2__executable *like)
+{
+    struct tf2__executable *exe = build->executable;
+    exe->launches = like->launches;
+    exe->n_launches = like->n_launches;
+    exe->first_launch = like->first_launch;
+    exe->init = like->init;
+    exe->n_init = like->n_init;
+    for (uint32_t i = 0; i < like->n_buffers; i++) {
+        struct tf2__cl_memory *memory = add_buffer(build);
+        if (!memory)
+            return TF2_ERR_NO_MEMORY;
+        TF2__TRY(tf2__cl_memory_share(
+            build->device, CL_MEM_READ_ONLY, &like->buffers[i], a_buffer, memory, build->error));
+        exe->n_buffers++;
+    }
+    exe->weights_bytes = exe->shared_weights_bytes = like->weights_bytes;
+    return TF2_OK;
+}
+
+/* Whether both devices would make the same of a plan. */
+static bool is_same_device(const struct tf2__cl_device *a, const struct tf2__cl_device *b)
+{
+    return a == b || (a->is_pocl_cpu && b->is_pocl_cpu && a->dot == b->dot && strcmp(a->key, b->key) == 0);
+}
+
 enum tf2_status tf2__cl_compile(
     struct tf2__device *base, struct tf2__plan *plan, const struct tf2__executable *like,
     struct tf2__executable **out, struct tf2_error *error)
 {
-    (void)like;
     struct tf2__cl_device *device = (struct tf2__cl_device *)base;
-    cl_int code;
     struct tf2__executable *exe = tf2__calloc(&base->env, 1, sizeof(*exe));
     if (!exe)
         return tf2__fail_memory(error, sizeof(*exe), "an executable");
     tf2__arena_init(&exe->arena, &base->env);
     exe->device = device;
     exe->plan = plan;
-    struct tf2__cl_build build = {.executable = exe, .device = device, .plan = plan, .error = error};
-    build.queue = clCreateCommandQueue(device->context, device->id, 0, &code);
-    enum tf2_status status =
-        build.queue ? make_all(&build) : tf2__cl_fail(error, code, "clCreateCommandQueue");
-    if (build.queue) { /* also after a failure: nothing may be under way when buffers go */
-        code = clFinish(build.queue);
-        if (status == TF2_OK && code != CL_SUCCESS)
-            status = tf2__cl_fail(error, code, "uploading weights");
-        clReleaseCommandQueue(build.queue);
-    }
+    struct tf2__cl_build build = {.executable = exe, .device = device, .plan = plan, .like = like, .error = error};
+    enum tf2_status status;
+    if (like && is_same_device(device, like->device) && tf2__plan_equal(plan, like->plan))
+        status = copy_all(&build, like);
+    else
+        status = make_all(&build);
+    if (status == TF2_OK)
+        status = upload_rest(&build);
     if (status != TF2_OK) {
         tf2__cl_release(base, exe);
         return status;

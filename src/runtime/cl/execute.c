@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * execute.c: running an executable: a session's queue, arena and kernels. A run only enqueues.
+ * execute.c: running an executable: a run state's queue, arena and kernels. A run only enqueues.
  */
 #include "runtime/cl/internal.h"
 
 #include "common/clock.h"
+#include "runtime/cl/stream.h"
 
 struct tf2__run_state {
     const struct tf2__executable *exe;
+    uint32_t part;
     cl_command_queue queue;
-    struct tf2__cl_memory arena;
-    cl_kernel *kernels; /* per launch */
+    struct tf2__cl_memory arena; /* part 0's */
+    struct tf2__arena memory;    /* owns the tasks */
+    struct tf2__cl_tasks tasks;
+    struct tf2__cl_stream stream;
+    struct tf2__cl_memory *resident; /* per buffer: weights that stay here though there is a budget */
+    struct tf2__cl_reader *reader;   /* NULL: nothing is streamed */
 };
 
 static void destroy(struct tf2__device *base)
@@ -35,25 +41,32 @@ static void close_state(struct tf2__device *device, struct tf2__run_state *state
         return;
     if (state->queue)
         clFinish(state->queue); /* a run whose outputs were not read may still be under way */
-    for (uint32_t i = 0; state->kernels && i < state->exe->n_launches; i++) {
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    tf2__cl_reader_stop(&state->reader);
+    for (uint32_t i = 0; i < state->tasks.n; i++) {
+        if (state->tasks.task[i].kernel)
+            clReleaseKernel(state->tasks.task[i].kernel);
     }
+    for (uint32_t i = 0; state->resident && i < state->exe->n_buffers; i++)
+        tf2__cl_memory_destroy(state->exe->device, &state->resident[i]);
     tf2__cl_memory_destroy(state->exe->device, &state->arena);
     if (state->queue)
         clReleaseCommandQueue(state->queue);
-    tf2__free(&device->env, state->kernels);
+    tf2__arena_finish(&state->memory);
     tf2__free(&device->env, state);
 }
 
 static cl_int
 set_arg(const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, const struct tf2__cl_arg *arg)
 {
+    const cl_mem *mem;
     switch (arg->kind) {
     case TF2__CL_ARG_ARENA:
         return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->arena.mem);
     case TF2__CL_ARG_BUFFER:
-        return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->exe->buffers[arg->value.buffer].mem);
+        mem = &state->exe->buffers[arg->value.buffer].mem;
+        if (!*mem && state->resident)
+            mem = &state->resident[arg->value.buffer].mem; /* NULL for streamed weights: see set_task_args */
+        return clSetKernelArg(kernel, index, sizeof(cl_mem), mem);
     case TF2__CL_ARG_INT:
         return clSetKernelArg(kernel, index, sizeof(cl_int), &arg->value.i);
     case TF2__CL_ARG_FLOAT:
@@ -62,30 +75,48 @@ set_arg(const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, con
     return CL_INVALID_ARG_VALUE;
 }
 
+static cl_int set_int(cl_kernel kernel, cl_uint index, int64_t value)
+{
+    const cl_int small = (cl_int)value;
+    return clSetKernelArg(kernel, index, sizeof(small), &small);
+}
+
+/* Which part of the launch it does, and the piece of weights that it reads. */
+static cl_int
+set_task_args(const struct tf2__run_state *state, const struct tf2__cl_launch *launch, const struct tf2__cl_task *task)
+{
+    cl_int code = set_int(task->kernel, launch->n_args, (int64_t)task->first[0]);
+    if (code == CL_SUCCESS)
+        code = set_int(task->kernel, launch->n_args + 1, (int64_t)task->first[1]);
+    if (code != CL_SUCCESS || task->piece == TF2__CL_NONE)
+        return code;
+    const cl_mem slot = tf2__cl_reader_slot(state->reader, task->piece);
+    code = clSetKernelArg(task->kernel, launch->blocks->arg, sizeof(slot), &slot);
+    return code == CL_SUCCESS ? set_int(task->kernel, launch->blocks->arg + 1, task->skip) : code;
+}
+
 /* A kernel object with all its arguments. */
 static enum tf2_status make_kernel(
-    const struct tf2__run_state *state, const struct tf2__cl_launch *launch, cl_kernel *kernel,
+    const struct tf2__run_state *state, const struct tf2__cl_launch *launch, struct tf2__cl_task *task,
     struct tf2_error *error)
 {
     cl_program program;
     cl_int code;
     TF2__TRY(tf2__cl_program_get(state->exe->device, launch->family, &program, error));
-    *kernel = clCreateKernel(program, launch->kernel, &code);
-    if (!*kernel)
+    task->kernel = clCreateKernel(program, launch->kernel, &code);
+    if (!task->kernel)
         return tf2__cl_fail(error, code, launch->kernel);
-    for (uint32_t i = 0; i < launch->n_args; i++) {
-        code = set_arg(state, *kernel, i, &launch->args[i]);
-        if (code != CL_SUCCESS)
-            return tf2__cl_fail(error, code, "clSetKernelArg");
-    }
-    return TF2_OK;
+    for (uint32_t i = 0; i < launch->n_args && code == CL_SUCCESS; i++)
+        code = set_arg(state, task->kernel, i, &launch->args[i]);
+    if (code == CL_SUCCESS)
+        code = set_task_args(state, launch, task);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "clSetKernelArg");
 }
 
-static cl_int
-enqueue(const struct tf2__run_state *state, cl_kernel kernel, const struct tf2__cl_launch *launch)
+static cl_int enqueue(const struct tf2__run_state *state, const struct tf2__cl_task *task, cl_event *event)
 {
     static const size_t local[2] = {1, 1};
-    return clEnqueueNDRangeKernel(state->queue, kernel, 2, NULL, launch->global, local, 0, NULL, NULL);
+    return clEnqueueNDRangeKernel(state->queue, task->kernel, 2, NULL, task->size, local, 0, NULL, event);
 }
 
 static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_bytes, struct tf2_error *error)
@@ -99,17 +130,52 @@ static enum tf2_status clear_arena(struct tf2__run_state *state, size_t size_byt
 static enum tf2_status run_init(struct tf2__run_state *state, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < state->exe->n_init; i++) {
-        cl_kernel kernel = NULL;
-        enum tf2_status status = make_kernel(state, &state->exe->init[i], &kernel, error);
-        cl_int code = status == TF2_OK ? enqueue(state, kernel, &state->exe->init[i]) : CL_SUCCESS;
+        const struct tf2__cl_launch *launch = &state->exe->init[i];
+        struct tf2__cl_task task = {.piece = TF2__CL_NONE, .size = {launch->global[0], launch->global[1]}};
+        enum tf2_status status = make_kernel(state, launch, &task, error);
+        cl_int code = status == TF2_OK ? enqueue(state, &task, NULL) : CL_SUCCESS;
         if (status == TF2_OK && code != CL_SUCCESS)
             status = tf2__cl_fail(error, code, "clearing a halo");
         if (status == TF2_OK && (code = clFinish(state->queue)) != CL_SUCCESS)
             status = tf2__cl_fail(error, code, "clearing a halo");
-        if (kernel)
-            clReleaseKernel(kernel);
+        if (task.kernel)
+            clReleaseKernel(task.kernel);
         TF2__TRY(status);
     }
+    return TF2_OK;
+}
+
+static enum tf2_status finish(struct tf2__run_state *state, struct tf2_error *error)
+{
+    cl_int code = clFinish(state->queue);
+    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "running");
+}
+
+/* What this part did has to be done before the others go on. */
+static enum tf2_status meet(struct tf2__run_state *state, struct tf2__barrier *barrier, struct tf2_error *error)
+{
+    TF2__TRY(finish(state, error));
+    return tf2__barrier_wait(barrier, state->part)
+               ? TF2_OK
+               : tf2__fail(error, TF2_ERR_CANCELLED, "another device failed");
+}
+
+static enum tf2_status run_task(
+    struct tf2__run_state *state, const struct tf2__cl_task *task, struct tf2__barrier *barrier,
+    struct tf2_error *error)
+{
+    if (task->meet && barrier)
+        TF2__TRY(meet(state, barrier, error));
+    if (task->launch == TF2__CL_NONE)
+        return TF2_OK;
+    cl_event last_use = NULL;
+    if (task->piece != TF2__CL_NONE)
+        TF2__TRY(tf2__cl_reader_acquire(state->reader, state->queue, task->piece, error));
+    cl_int code = enqueue(state, task, task->piece_ends ? &last_use : NULL);
+    if (code != CL_SUCCESS)
+        return tf2__cl_fail(error, code, state->exe->launches[task->launch].kernel);
+    if (task->piece_ends)
+        tf2__cl_reader_release(state->reader, last_use);
     return TF2_OK;
 }
 
@@ -117,47 +183,79 @@ static enum tf2_status run_steps(
     struct tf2__run_state *state, uint32_t first, uint32_t last, struct tf2__barrier *barrier, uint64_t *ns,
     struct tf2_error *error)
 {
-    (void)barrier;
-    const struct tf2__executable *exe = state->exe;
+    const struct tf2__cl_tasks *tasks = &state->tasks;
     for (uint32_t step = first; step < last; step++) {
         uint64_t start = ns ? tf2__clock_ns() : 0;
-        for (uint32_t i = exe->first_launch[step]; i < exe->first_launch[step + 1]; i++) {
-            cl_int code = enqueue(state, state->kernels[i], &exe->launches[i]);
-            if (code != CL_SUCCESS)
-                return tf2__fail_prefix(
-                    error, tf2__cl_fail(error, code, exe->launches[i].kernel), "%s",
-                    exe->plan->steps[step].name);
-        }
-        if (ns) {
-            cl_int code = clFinish(state->queue);
-            if (code != CL_SUCCESS)
-                return tf2__fail_prefix(
-                    error, tf2__cl_fail(error, code, "running"), "%s", exe->plan->steps[step].name);
+        enum tf2_status status = TF2_OK;
+        for (uint32_t i = tasks->first[step]; status == TF2_OK && i < tasks->first[step + 1]; i++)
+            status = run_task(state, &tasks->task[i], barrier, error);
+        if (status == TF2_OK && ns)
+            status = finish(state, error);
+        if (status != TF2_OK)
+            return tf2__fail_prefix(error, status, "%s", state->exe->plan->steps[step].name);
+        if (ns)
             ns[step] += tf2__clock_ns() - start;
-        }
+    }
+    return TF2_OK;
+}
+
+static enum tf2_status make_arena(struct tf2__run_state *state, const struct tf2__part *part, struct tf2_error *error)
+{
+    static const char what[] = "intermediate tensors";
+    const struct tf2__executable *exe = state->exe;
+    size_t size_bytes = (size_t)TF2__MAX(exe->plan->arena_bytes, TF2__ALIGNMENT);
+    if (part->primary)
+        return tf2__cl_memory_share(
+            exe->device, CL_MEM_READ_WRITE, &part->primary->arena, what, &state->arena, error);
+    TF2__TRY(tf2__cl_memory_create(exe->device, CL_MEM_READ_WRITE, size_bytes, what, &state->arena, error));
+    return clear_arena(state, size_bytes, error);
+}
+
+/* With a budget: weights that stay, and a reader for those that do not. */
+static enum tf2_status make_weights(struct tf2__run_state *state, struct tf2_error *error)
+{
+    const struct tf2__executable *exe = state->exe;
+    TF2__TRY(tf2__cl_stream_plan(exe, &state->memory, &state->tasks, &state->stream, error));
+    state->resident = tf2__arena_alloc(&state->memory, exe->n_buffers, sizeof(*state->resident));
+    if (!state->resident)
+        return tf2__fail_memory(error, exe->n_buffers * sizeof(*state->resident), "a list of weights");
+    for (uint32_t i = 0; i < exe->n_buffers; i++) {
+        if (!state->stream.resident[i])
+            continue;
+        state->resident[i] = exe->buffers[i];
+        state->resident[i].borrowed = true;
+        TF2__TRY(tf2__cl_memory_upload(exe->device, "weights", &state->resident[i], error));
+    }
+    return state->stream.n_pieces ? tf2__cl_reader_start(exe, &state->stream, &state->reader, error) : TF2_OK;
+}
+
+static enum tf2_status make_tasks(struct tf2__run_state *state, const struct tf2__part *part, struct tf2_error *error)
+{
+    TF2__TRY(tf2__cl_divide(state->exe, part, &state->memory, &state->tasks, error));
+    if (state->exe->plan->weight_budget_bytes)
+        TF2__TRY(make_weights(state, error));
+    for (uint32_t i = 0; i < state->tasks.n; i++) {
+        struct tf2__cl_task *task = &state->tasks.task[i];
+        if (task->launch != TF2__CL_NONE)
+            TF2__TRY(make_kernel(state, &state->exe->launches[task->launch], task, error));
     }
     return TF2_OK;
 }
 
 static enum tf2_status
-prepare(struct tf2__run_state *state, const struct tf2__executable *exe, struct tf2_error *error)
+prepare(struct tf2__run_state *state, const struct tf2__part *part, struct tf2_error *error)
 {
+    const struct tf2__executable *exe = state->exe;
     cl_int code;
-    size_t size_bytes = (size_t)TF2__MAX(exe->plan->arena_bytes, TF2__ALIGNMENT);
     state->queue = clCreateCommandQueue(exe->device->context, exe->device->id, 0, &code);
     if (!state->queue)
         return tf2__cl_fail(error, code, "clCreateCommandQueue");
-    TF2__TRY(tf2__cl_memory_create(
-        exe->device, CL_MEM_READ_WRITE, size_bytes, "intermediate tensors", &state->arena, error));
-    TF2__TRY(clear_arena(state, size_bytes, error));
-    state->kernels = tf2__calloc(&exe->device->base.env, exe->n_launches, sizeof(*state->kernels));
-    if (!state->kernels)
-        return tf2__fail_memory(error, exe->n_launches * sizeof(*state->kernels), "kernels");
-    for (uint32_t i = 0; i < exe->n_launches; i++)
-        TF2__TRY(make_kernel(state, &exe->launches[i], &state->kernels[i], error));
+    TF2__TRY(make_arena(state, part, error));
+    TF2__TRY(make_tasks(state, part, error));
     /* Once through everything: first launches compile and load code. Then the halos, which stay. */
     TF2__TRY(run_steps(state, 0, exe->plan->n_steps, NULL, NULL, error));
-    TF2__TRY(run_init(state, error));
+    if (part->part == 0)
+        TF2__TRY(run_init(state, error));
     code = clFinish(state->queue);
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "the first run");
 }
@@ -166,13 +264,16 @@ static enum tf2_status open_state(
     struct tf2__device *device, const struct tf2__executable *exe, const struct tf2__part *part,
     struct tf2__run_state **out, struct tf2_error *error)
 {
-    if (part->n_parts > 1)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "%s cannot share a step with other devices", device->info.id);
+    if (part->n_parts > 1 && !device->memory)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "%s cannot share steps with other devices", device->info.id);
     struct tf2__run_state *state = tf2__calloc(&device->env, 1, sizeof(*state));
     if (!state)
-        return tf2__fail_memory(error, sizeof(*state), "a session");
+        return tf2__fail_memory(error, sizeof(*state), "a run state");
     state->exe = exe;
-    enum tf2_status status = prepare(state, exe, error);
+    state->part = part->part;
+    tf2__arena_init(&state->memory, &device->env);
+    enum tf2_status status = prepare(state, part, error);
     if (status != TF2_OK) {
         close_state(device, state);
         return status;
@@ -213,15 +314,12 @@ static enum tf2_status read_tensor(
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "reading an output");
 }
 
-static enum tf2_status finish(struct tf2__run_state *state, struct tf2_error *error)
-{
-    cl_int code = clFinish(state->queue);
-    return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "running");
-}
-
 static void get_stats(const struct tf2__run_state *state, struct tf2__device_stats *stats)
 {
-    *stats = (struct tf2__device_stats){.weights_bytes = state->exe->weights_bytes};
+    *stats = (struct tf2__device_stats){
+        .weights_bytes = state->exe->weights_bytes, .shared_weights_bytes = state->exe->shared_weights_bytes};
+    if (state->reader)
+        tf2__cl_reader_stats(state->reader, stats);
 }
 
 const struct tf2__device_ops tf2__cl_device_ops = {

@@ -5,7 +5,8 @@
  *     select.c     step → row of the kernel table (choose)
  *     step_*.c     row → launches: tables, packed weights, arguments (compile)
  *     program.c    program families, built once per device, through cache.c
- *     execute.c    a session: queue, arena, one cl_kernel per launch with all arguments set; run only enqueues
+ *     divide.c     launches → tasks: what a part does of each
+ *     execute.c    a run state: queue, arena, one cl_kernel per task with all arguments set; run only enqueues
  */
 #ifndef TF2__CL_INTERNAL_H
 #define TF2__CL_INTERNAL_H
@@ -24,6 +25,7 @@ enum tf2__cl_family {
     TF2__CL_CONV_INT8,
     TF2__CL_DEPTHWISE,
     TF2__CL_DEPTHWISE_INT8,
+    TF2__CL_LRN_INT8,
     TF2__CL_MAP,
     TF2__CL_MAP_INT8,
     TF2__CL_NORM,
@@ -40,6 +42,7 @@ struct tf2__cl_device {
     cl_context context;
     int vector_width;
     bool is_pocl_cpu;     /* the cores of this machine, through clang: host memory is the device's memory */
+    double divide_ns;     /* launches that are estimated to take less are not divided among devices */
     char *cache_dir;      /* NULL: no cache */
     char *key;            /* what a compiled program depends on besides its source */
     pthread_mutex_t lock; /* guards dot and programs */
@@ -75,14 +78,26 @@ int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width);
 
 /* --- memory.c --- */
 
-/* A buffer of the device. On a CPU large ones lie in memory that the library aligned for huge pages. */
+/* A buffer of the device, and where its contents lie in the host's memory. */
 struct tf2__cl_memory {
-    cl_mem mem;
-    void *host; /* NULL: the OpenCL implementation's own */
+    cl_mem mem; /* NULL: not on the device yet */
+    void *host; /* in place on the cores of this machine; else NULL once it was uploaded */
+    size_t size_bytes;
+    bool borrowed; /* the host's memory belongs to somebody else */
 };
 
 enum tf2_status tf2__cl_memory_create(
     struct tf2__cl_device *device, cl_mem_flags access, size_t size_bytes, const char *what,
+    struct tf2__cl_memory *memory, struct tf2_error *error);
+/* Host memory only, not zeroed, and its way to the device, for reading. */
+enum tf2_status tf2__cl_memory_host(
+    struct tf2__cl_device *device, size_t size_bytes, const char *what, struct tf2__cl_memory *memory,
+    struct tf2_error *error);
+enum tf2_status tf2__cl_memory_upload(
+    struct tf2__cl_device *device, const char *what, struct tf2__cl_memory *memory, struct tf2_error *error);
+/* The same memory for another device of the same base.memory, or for the same device. The other outlives it. */
+enum tf2_status tf2__cl_memory_share(
+    struct tf2__cl_device *device, cl_mem_flags access, const struct tf2__cl_memory *other, const char *what,
     struct tf2__cl_memory *memory, struct tf2_error *error);
 /* Takes a zeroed struct too. */
 void tf2__cl_memory_destroy(struct tf2__cl_device *device, struct tf2__cl_memory *memory);
@@ -133,7 +148,16 @@ struct tf2__cl_arg {
     } value;
 };
 
-#define TF2__CL_MAX_ARGS 32
+#define TF2__CL_MAX_ARGS 40
+
+/* Weights that a launch can read in pieces: those of block b of dimension 1 are bytes start[b] .. start[b + 1] - 1 of
+ * the buffer. */
+struct tf2__cl_blocks {
+    uint32_t buffer;
+    uint32_t arg; /* the weights; the next argument is how many bytes in front are missing */
+    uint32_t n_blocks;
+    const size_t *start;
+};
 
 struct tf2__cl_launch {
     enum tf2__cl_family family;
@@ -141,6 +165,7 @@ struct tf2__cl_launch {
     uint32_t n_args;
     struct tf2__cl_arg args[TF2__CL_MAX_ARGS];
     size_t global[2];
+    const struct tf2__cl_blocks *blocks; /* NULL: it has no weights, or wants them whole */
 };
 
 struct tf2__executable {
@@ -155,8 +180,37 @@ struct tf2__executable {
     uint32_t *constant;          /* per plan tensor: its dense upload + 1, 0 for none yet */
     struct tf2__cl_launch *init; /* halo fills that are done once per session */
     uint32_t n_init;
-    size_t weights_bytes; /* all buffers */
+    size_t weights_bytes;        /* all buffers */
+    size_t shared_weights_bytes; /* of these, in memory of another executable */
 };
+
+/* --- divide.c: tasks, what a run state does of the launches --- */
+
+#define TF2__CL_NONE UINT32_MAX
+
+/* A rectangle of a launch. */
+struct tf2__cl_task {
+    uint32_t launch; /* TF2__CL_NONE: only wait */
+    bool meet;       /* wait for the other parts first */
+    bool piece_ends; /* the last task that reads `piece` */
+    uint32_t piece;  /* of streamed weights, which this reads; TF2__CL_NONE: none */
+    int64_t skip;    /* bytes of weights that the piece does not have in front */
+    size_t first[2], size[2];
+    cl_kernel kernel;
+};
+
+struct tf2__cl_tasks {
+    struct tf2__cl_task *task;
+    uint32_t n, cap;
+    uint32_t *first; /* per step, and one behind */
+};
+
+/* Appends an empty one; NULL when out of memory. */
+struct tf2__cl_task *tf2__cl_task_add(struct tf2__cl_tasks *tasks, struct tf2__arena *arena);
+/* What the part does of every launch. Zero-initialize *tasks. */
+enum tf2_status tf2__cl_divide(
+    const struct tf2__executable *exe, const struct tf2__part *part, struct tf2__arena *arena,
+    struct tf2__cl_tasks *tasks, struct tf2_error *error);
 
 /* --- build.c: making launches --- */
 
@@ -164,7 +218,7 @@ struct tf2__cl_build {
     struct tf2__executable *executable;
     struct tf2__cl_device *device;
     struct tf2__plan *plan;
-    cl_command_queue queue;
+    const struct tf2__executable *like; /* NULL, or whose equal buffers are used */
     struct tf2_error *error;
     struct tf2__cl_launch *launch; /* the one being made */
     bool out_of_range;             /* an argument did not fit 32 bits */
@@ -177,12 +231,18 @@ void tf2__cl_arg_int(struct tf2__cl_build *build, int64_t value);
 void tf2__cl_arg_float(struct tf2__cl_build *build, float value);
 void tf2__cl_arg_buffer(struct tf2__cl_build *build, uint32_t buffer);
 void tf2__cl_arg_arena(struct tf2__cl_build *build);
+/* Two arguments: weights that can come in pieces, n_blocks for dimension 1 of the launch, and the bytes that are missing
+ * in front. start: n_blocks + 1 byte offsets into the buffer; they are copied. */
+enum tf2_status
+tf2__cl_arg_blocks(struct tf2__cl_build *build, uint32_t buffer, const size_t *start, uint32_t n_blocks);
+/* The same for blocks of equal size. */
+enum tf2_status
+tf2__cl_arg_equal_blocks(struct tf2__cl_build *build, uint32_t buffer, int64_t block_bytes, int64_t n_blocks);
 /* Two arguments: where the tensor lies (arena, or an upload of the constant) and its element offset. */
 enum tf2_status tf2__cl_arg_tensor(struct tf2__cl_build *build, uint32_t tensor);
 void tf2__cl_launch_size(struct tf2__cl_build *build, int64_t size0, int64_t size1);
 
-/* A new read-only buffer of n 4-byte elements, mapped for writing; unmap before the executable is done. The memory
- * is not zeroed. */
+/* A new read-only buffer of n 4-byte elements, zeroed, for writing; unmap hands the contents over. */
 enum tf2_status tf2__cl_buffer_map(struct tf2__cl_build *build, int64_t n, uint32_t *buffer, void **data);
 enum tf2_status tf2__cl_buffer_unmap(struct tf2__cl_build *build, uint32_t buffer, void *data);
 /* The same with the contents given. */
@@ -287,8 +347,11 @@ void tf2__cl_gemm_pixels(
     const struct tf2__plan *plan, const struct tf2__step *step, uint32_t axis, int64_t n, cl_int *table);
 /* The best tile of conv.cl for so many pixels and output channels. */
 struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int64_t out_per_group);
-/* How many tiles a work item should do, of n_tiles. */
-int64_t tf2__cl_strip(const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles);
+/* How many tiles a work item should do, of n_tiles for each of n_blocks: fewer where parts of a plan have to get equal
+ * shares. */
+int64_t tf2__cl_strip(
+    const struct tf2__plan *plan, const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles,
+    int64_t n_blocks);
 /* The step's bias, or NULL. */
 const float *tf2__cl_conv_bias(const struct tf2__plan *plan, const struct tf2__step *step);
 /* Three arguments: the activation as the kernels take it; two: the residual; then what is left to do. */

@@ -19,6 +19,8 @@
 
 #define MAX_PLATFORMS  16
 #define MAX_CL_DEVICES 64
+/* Two barriers and what they cost in the caches. */
+#define DIVIDE_NS 2000.0
 
 struct tf2__cl_platforms {
     struct tf2_env env;
@@ -169,6 +171,9 @@ size_t tf2__cl_platforms_count(const struct tf2__cl_platforms *platforms)
 
 /* --- one device --- */
 
+/* Its address stands for the memory that all cores of this machine work on. */
+static const char memory_of_this_machine;
+
 static void read_string(cl_device_id id, cl_device_info what, char *text, size_t size_bytes)
 {
     char value[1024] = "";
@@ -261,7 +266,9 @@ enum tf2_status tf2__cl_device_open(
     device->id = platforms->devices[index];
     device->vector_width = choose_vector_width(device->id);
     device->is_pocl_cpu = is_pocl_cpu(device->id);
+    device->divide_ns = DIVIDE_NS;
     device->dot = choose_dot(device->is_pocl_cpu);
+    device->base.memory = device->is_pocl_cpu ? &memory_of_this_machine : NULL;
     device->base.policy = (struct tf2__layout_policy){
         .channels_last = true,
         .halo = true,

@@ -19,8 +19,8 @@ static const struct tf2__cl_tile tiles_8[] = {
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
 /* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 4; plain vectors, which need more of them. */
-static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.90f}, {7, 2, 0.80f},
-                                                 {14, 1, 0.60f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
+static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.94f}, {7, 2, 0.93f},
+                                                 {10, 1, 0.74f}, {1, 4, 0.30f}, {3, 4, 0.85f}};
 static const struct tf2__cl_tile tiles_avx2[] = {{3, 4, 0.90f}, {4, 2, 0.80f}, {1, 4, 0.40f}};
 static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
@@ -62,6 +62,7 @@ static const char *const family_source[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
     [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
     [TF2__CL_DEPTHWISE_INT8] = tf2__kernel_depthwise_int8,
+    [TF2__CL_LRN_INT8] = tf2__kernel_lrn_int8,
     [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
     [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
     [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8, [TF2__CL_RESAMPLE] = tf2__kernel_resample,
@@ -72,6 +73,7 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
     [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
     [TF2__CL_DEPTHWISE_INT8] = "depthwise_int8.cl",
+    [TF2__CL_LRN_INT8] = "lrn_int8.cl",
     [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
     [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
     [TF2__CL_POOL_INT8] = "pool_int8.cl", [TF2__CL_RESAMPLE] = "resample.cl",
@@ -81,7 +83,7 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
 static bool is_int8(enum tf2__cl_family family)
 {
     return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
-           family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8;
+           family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8;
 }
 
 struct sources {
@@ -109,6 +111,8 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
         s->text[s->n++] = family_source[family];
         return;
     }
+    if (family == TF2__CL_CONV_INT8)
+        s->text[s->n++] = tf2__kernel_pack_int8;
     size_t n_tiles;
     const struct tf2__cl_tile *tiles = family == TF2__CL_CONV
                                            ? tf2__cl_tiles(device->vector_width, &n_tiles)

@@ -14,6 +14,10 @@
 
 #include "transform/op/window.h"
 
+/* Work items that each part of a divided launch gets at least, if there are so many: half an item is what shares
+ * can differ by. */
+#define ITEMS_PER_PART 12
+
 /* What a strip of tiles should at least cost, in multiply-accumulates: a launch of a work item takes some 30 ns. */
 #define STRIP_MACS 200000
 
@@ -241,9 +245,14 @@ struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int6
     return tf2__cl_tile_best(tiles, n, vector_width, n_pixels, out_per_group);
 }
 
-int64_t tf2__cl_strip(const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles)
+int64_t tf2__cl_strip(
+    const struct tf2__plan *plan, const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles,
+    int64_t n_blocks)
 {
-    return TF2__MIN(TF2__MAX(STRIP_MACS / (tile->pixels * lanes * n_taps), 1), n_tiles);
+    int64_t strip = STRIP_MACS / (tile->pixels * lanes * n_taps);
+    if (plan->n_parts > 1)
+        strip = TF2__MIN(strip, n_tiles * n_blocks / (ITEMS_PER_PART * (int64_t)plan->n_parts));
+    return TF2__MIN(TF2__MAX(strip, 1), n_tiles);
 }
 
 static enum tf2_status choose_conv(
@@ -269,7 +278,7 @@ make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struc
     int64_t lanes = (int64_t)choice->tile.vectors * build->device->vector_width;
     int64_t blocks = tf2__ceil_div(p->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(p->n_pixels, choice->tile.pixels);
-    int64_t strip = tf2__cl_strip(&choice->tile, lanes, p->n_taps, n_tiles);
+    int64_t strip = tf2__cl_strip(plan, &choice->tile, lanes, p->n_taps, n_tiles, p->groups * blocks);
     uint32_t taps, pixels, weights, bias;
     TF2__TRY(make_tables(build, p, &taps, &pixels));
     TF2__TRY(pack_weights(
@@ -277,7 +286,7 @@ make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struc
 
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, choice->kernel));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
-    tf2__cl_arg_buffer(build, weights);
+    TF2__TRY(tf2__cl_arg_equal_blocks(build, weights, p->n_taps * lanes * (int64_t)sizeof(float), p->groups * blocks));
     tf2__cl_arg_buffer(build, taps);
     tf2__cl_arg_int(build, p->n_taps);
     tf2__cl_arg_buffer(build, pixels);
@@ -392,7 +401,7 @@ static enum tf2_status gemm_make(struct tf2__cl_build *build, const struct tf2__
 
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, choice->kernel));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
-    tf2__cl_arg_buffer(build, weights);
+    TF2__TRY(tf2__cl_arg_equal_blocks(build, weights, p.n_taps * lanes * (int64_t)sizeof(float), blocks));
     tf2__cl_arg_buffer(build, taps);
     tf2__cl_arg_int(build, p.n_taps);
     tf2__cl_arg_buffer(build, pixels);

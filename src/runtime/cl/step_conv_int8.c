@@ -117,16 +117,13 @@ static int64_t pair_channel(int64_t position)
     return position % 16 / 4 * 8 + position / 16 * 4 + position % 4;
 }
 
-/* Whole blocks of u8 that saturate by themselves, no factor large enough to leave 32 bits. */
-static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+/* Neighbouring channels of u8, and no factor large enough for v to leave 32 bits: instructions that saturate will do. */
+static bool can_pack(const struct tf2__plan *plan, const struct job *job)
 {
     const struct tf2__step *step = job->step;
     const struct tf2__plan_tensor *tensors = plan->tensors;
     const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]], *y = &tensors[step->out];
-    if (y->dtype != TF2_DTYPE_U8 || job->y_stride != 1 || job->out_per_group % 32 != 0)
-        return false;
-    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&y->quant, &step->node->activation);
-    if (bounds.lo != (float)-y->quant.zero_point || bounds.hi != (float)(255 - y->quant.zero_point))
+    if (y->dtype != TF2_DTYPE_U8 || job->y_stride != 1)
         return false;
     if (job->has_add && tf2__quant_factor(tensors[step->in[3]].quant.scale, y->quant.scale) > 1e6f)
         return false;
@@ -136,6 +133,16 @@ static bool can_pair(const struct tf2__plan *plan, const struct job *job)
             return false;
     }
     return true;
+}
+
+/* The same for pairs of tiles of AMX: whole blocks, and an activation that leaves a byte its whole range. */
+static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+{
+    const struct tf2__plan_tensor *y = &plan->tensors[job->step->out];
+    if (!can_pack(plan, job) || job->out_per_group % 32 != 0)
+        return false;
+    const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(&y->quant, &job->step->node->activation);
+    return bounds.lo == (float)-y->quant.zero_point && bounds.hi == (float)(255 - y->quant.zero_point);
 }
 
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
@@ -191,8 +198,8 @@ static enum tf2_status choose_dot(
 }
 
 /* What a layer costs either way, in cycles of the vector units: products, and what AMX adds to every output and input.
- * Measured on a Sapphire Rapids core. */
-static bool amx_pays(const struct job *job, const struct choice *amx, const struct choice *dot)
+ * Measured on a Sapphire Rapids core. conv_amx is one work item, which cannot be divided among devices. */
+static bool amx_pays(const struct job *job, const struct choice *amx, const struct choice *dot, uint32_t n_parts)
 {
     double tiles = (double)tf2__ceil_div(job->n_pixels, 16), groups = (double)job->groups;
     double halves = (double)tf2__ceil_div(job->out_per_group, 16);
@@ -201,7 +208,19 @@ static bool amx_pays(const struct job *job, const struct choice *amx, const stru
     double lanes = dot->tile.vectors * 16;
     double work = (double)(tf2__round_up(job->n_pixels, dot->tile.pixels) * tf2__round_up(job->out_per_group, (int64_t)lanes));
     double vnni = work / 16 * (double)dot->n_taps / 2 / dot->tile.efficiency * groups;
-    return multiply + gather < vnni;
+    return multiply + gather < vnni / n_parts;
+}
+
+/* conv_amx wants its weights whole. Packing makes them somewhat larger. */
+static bool may_stream(const struct tf2__plan *plan)
+{
+    double bytes = 0;
+    for (uint32_t i = 0; plan->weight_budget_bytes && i < plan->n_tensors; i++) {
+        const struct tf2__plan_tensor *t = &plan->tensors[i];
+        if (t->data)
+            bytes += (double)tf2_shape_count(&t->shape) * (double)tf2_dtype_size_bytes(t->dtype);
+    }
+    return 2 * bytes > (double)plan->weight_budget_bytes;
 }
 
 static enum tf2_status choose(
@@ -215,10 +234,10 @@ static enum tf2_status choose(
     TF2__TRY(tf2__cl_dot_get(device, &dot, error));
     describe(plan, step, &job);
     TF2__TRY(choose_dot(dot, device->vector_width, plan, &job, choice, error));
-    if (dot == TF2__CL_DOT_AMX && job.n_pixels >= 16) {
+    if (dot == TF2__CL_DOT_AMX && job.n_pixels >= 16 && !may_stream(plan)) {
         struct choice amx = {.amx = true};
         TF2__TRY(choose_amx(plan, step, &job, &amx, error));
-        if (amx_pays(&job, &amx, choice))
+        if (amx_pays(&job, &amx, choice, plan->n_parts))
             *choice = amx;
         else
             step->scratch_bytes = 0;
@@ -301,7 +320,6 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
     const int64_t group_bytes = padded * choice->n_taps * (choice->amx ? 64 : 4);
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, tf2__ceil_div(job->groups * group_bytes, 4), buffer, &data));
-    memset(data, 0, (size_t)(job->groups * group_bytes));
     for (int64_t g = 0; g < job->groups; g++) {
         int8_t *to = (int8_t *)data + g * group_bytes;
         for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
@@ -352,12 +370,16 @@ static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *jo
     return TF2_OK;
 }
 
-/* What all kernels take first, up to the output's place. */
+/* What all kernels take first, up to the output's place. n_blocks: of weights, for conv_int8.cl; else 0. */
 static enum tf2_status arg_head(
-    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers)
+    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers, int64_t block_bytes,
+    int64_t n_blocks)
 {
     TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
-    tf2__cl_arg_buffer(build, buffers[0]);
+    if (n_blocks)
+        TF2__TRY(tf2__cl_arg_equal_blocks(build, buffers[0], block_bytes, n_blocks));
+    else
+        tf2__cl_arg_buffer(build, buffers[0]);
     tf2__cl_arg_buffer(build, buffers[1]);
     tf2__cl_arg_int(build, n_taps);
     tf2__cl_arg_buffer(build, buffers[2]);
@@ -379,7 +401,8 @@ begin(struct tf2__cl_build *build, const struct job *job, const struct choice *c
     TF2__TRY(make_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_launch_begin(
         build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
-    TF2__TRY(arg_head(build, job, choice->n_taps, buffers));
+    int64_t n_blocks = choice->amx ? 0 : job->groups * tf2__ceil_div(job->out_per_group, lanes);
+    TF2__TRY(arg_head(build, job, choice->n_taps, buffers, choice->n_taps * lanes * 4, n_blocks));
     tf2__cl_arg_int(build, job->y_stride);
     tf2__cl_arg_int(build, is_float(build, job));
     tf2__cl_arg_int(build, job->out_per_group);
@@ -397,17 +420,26 @@ static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
     tf2__cl_arg_int(build, y->quant.zero_point);
 }
 
+/* Taps as tf2__cl_strip counts them, four to a tap of bytes; VNNI does eight in the time that it reckons with. */
+static int64_t strip_taps(enum tf2__cl_dot dot, int64_t n_taps)
+{
+    return dot >= TF2__CL_DOT_VNNI ? tf2__ceil_div(n_taps * 4, 8) : n_taps * 4;
+}
+
 static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
 {
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
-    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->n_taps * 4, n_tiles);
+    int64_t strip = tf2__cl_strip(
+        build->plan, &choice->tile, lanes, strip_taps(build->device->dot, choice->n_taps), n_tiles,
+        job->groups * blocks);
     TF2__TRY(begin(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);
     tf2__cl_arg_int(build, strip);
     arg_bounds(build, job);
+    tf2__cl_arg_int(build, can_pack(build->plan, job));
     tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), job->groups * blocks);
     return TF2_OK;
 }
@@ -474,7 +506,6 @@ static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *j
     TF2__TRY(make_pixels(build, job, &buffers[2]));
     TF2__TRY(make_channels(build, job, 1, false, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_buffer_map(build, n_taps * row / 4, &buffers[0], &data));
-    memset(data, 0, (size_t)(n_taps * row));
     for (int64_t c = 0; c < job->groups; c++) {
         for (int64_t j = 0; j < n_taps; j++)
             ((int8_t *)data)[j * row + c] = from[c * n_taps + j];
@@ -492,7 +523,7 @@ static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct 
     int64_t strip = TF2__MIN(TF2__MAX(DEPTHWISE_STRIP / (tile * job.groups * job.n_inputs), 1), n_tiles);
     TF2__TRY(depthwise_pack(build, &job, buffers));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_DEPTHWISE_INT8, "depthwise_int8"));
-    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers));
+    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers, 0, 0));
     tf2__cl_arg_int(build, is_float(build, &job));
     tf2__cl_arg_int(build, job.groups);
     tf2__cl_arg_int(build, job.groups + job.conv.room);

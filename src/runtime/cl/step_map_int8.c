@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step_map_int8.c: element-wise steps on u8, copies, the ways between float32 and u8, normalization (map_int8.cl).
+ * step_map_int8.c: element-wise steps on u8, copies, the ways between float32 and u8 (map_int8.cl), normalization
+ * (lrn_int8.cl).
  */
 #include "runtime/cl/operand.h"
 
@@ -275,7 +276,7 @@ enum tf2_status tf2__cl_copy_int8(
 
 /* --- normalization --- */
 
-#define LRN_MAX_CHANNELS 2048 /* as in map_int8.cl */
+#define LRN_MAX_CHANNELS 2048 /* as in lrn_int8.cl */
 #define LRN_MAX_HALF     16
 
 static bool lrn_fits(const struct tf2__plan *plan, const struct tf2__step *step)
@@ -306,7 +307,7 @@ static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__s
     TF2__TRY(tf2__cl_buffer_from(build, factors->data, n_factors, &factor_buffer));
     const struct tf2__quant *yq = &tensors[step->out].quant;
     const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(yq, &step->node->activation);
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_MAP_INT8, "lrn_int8"));
+    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_LRN_INT8, "lrn_int8"));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
     TF2__TRY(tf2__cl_arg_tensor(build, step->out));
     tf2__cl_arg_buffer(build, table);

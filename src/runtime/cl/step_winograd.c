@@ -156,7 +156,6 @@ static enum tf2_status pack(
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, c->points * per_point, buffer, &data));
     float *packed = data;
-    memset(packed, 0, (size_t)(c->points * per_point) * sizeof(float));
     for (int64_t o = 0; o < conv->y.c; o++) {
         for (int64_t i = 0; i < conv->x.c; i++) {
             double u[36];
@@ -221,7 +220,6 @@ zeros(struct tf2__cl_build *build, int64_t n, const float *values, int64_t n_val
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, n, buffer, &data));
-    memset(data, 0, (size_t)n * sizeof(float));
     if (values)
         memcpy(data, values, (size_t)n_values * sizeof(float));
     return tf2__cl_buffer_unmap(build, *buffer, data);
@@ -259,11 +257,12 @@ static enum tf2_status products(struct tf2__cl_build *build, const struct parts 
     const struct choice *c = p->c;
     int64_t blocks = tf2__ceil_div(c->out_channels, p->lanes);
     int64_t n_tiles = tf2__ceil_div(c->strip, c->product.pixels);
-    int64_t strip = tf2__cl_strip(&c->product, p->lanes, p->conv->x.c, n_tiles);
+    int64_t strip = tf2__cl_strip(build->plan, &c->product, p->lanes, p->conv->x.c, n_tiles, c->points * blocks);
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, c->product_kernel));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->v);
-    tf2__cl_arg_buffer(build, p->weights);
+    TF2__TRY(tf2__cl_arg_equal_blocks(
+        build, p->weights, p->conv->x.c * p->lanes * (int64_t)sizeof(float), c->points * blocks));
     tf2__cl_arg_buffer(build, p->taps);
     tf2__cl_arg_int(build, p->conv->x.c);
     tf2__cl_arg_buffer(build, p->pixels);

@@ -100,24 +100,33 @@ static enum tf2_status add_tensor(
     return TF2_OK;
 }
 
+enum tf2_status tf2__graph_add_typed_input(
+    struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
+    const struct tf2__quant *quant, tf2_tensor_id *tensor, struct tf2_error *error)
+{
+    TF2__TRY(check_name(graph, name, error));
+    TF2__TRY(check_shape(name, shape, error));
+    if (!RESERVE(graph, inputs))
+        return tf2__fail_memory(error, sizeof(*graph->inputs), "a graph input");
+    TF2__TRY(add_tensor(graph, name, dtype, shape, NULL, TF2__NO_NODE, tensor, error));
+    graph->tensors[*tensor].is_input = true;
+    if (quant)
+        graph->tensors[*tensor].quant = *quant;
+    graph->inputs[graph->n_inputs++] = *tensor;
+    return TF2_OK;
+}
+
 enum tf2_status tf2_graph_add_input(
     struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
     tf2_tensor_id *tensor, struct tf2_error *error)
 {
     if (!graph || !tensor)
         return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "graph input: graph or result is NULL");
-    TF2__TRY(check_name(graph, name, error));
-    TF2__TRY(check_shape(name, shape, error));
-    if (dtype != TF2_DTYPE_F32)
+    if (name && *name && dtype != TF2_DTYPE_F32)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED, "%s: input of type %s, only float32 is supported", name,
             tf2_dtype_name(dtype));
-    if (!RESERVE(graph, inputs))
-        return tf2__fail_memory(error, sizeof(*graph->inputs), "a graph input");
-    TF2__TRY(add_tensor(graph, name, dtype, shape, NULL, TF2__NO_NODE, tensor, error));
-    graph->tensors[*tensor].is_input = true;
-    graph->inputs[graph->n_inputs++] = *tensor;
-    return TF2_OK;
+    return tf2__graph_add_typed_input(graph, name, dtype, shape, NULL, tensor, error);
 }
 
 /* The index of the first NaN or infinity, SIZE_MAX when there is none. Block by block, which vectorizes. */

@@ -66,6 +66,12 @@ enum tf2_status tf2__graph_adopt_quantized(
     struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
     const struct tf2__quant *quant, const void *data, tf2_tensor_id *tensor, struct tf2_error *error);
 
+/* An input of any type that a node can give: u8 with `quant` (its arrays are not copied), or F32 (quant NULL). For parts
+ * of a graph, whose callers know what the bytes stand for. */
+enum tf2_status tf2__graph_add_typed_input(
+    struct tf2_graph *graph, const char *name, enum tf2_dtype dtype, const struct tf2_shape *shape,
+    const struct tf2__quant *quant, tf2_tensor_id *tensor, struct tf2_error *error);
+
 /*
  * A node on integers (op->int8): reads u8 and its constants, writes `dtype` U8 with `quant` (its arrays are not
  * copied), or F32 where the operator can (quant NULL). activation NULL: none; else NONE, RELU or CLIP.

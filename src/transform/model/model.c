@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "transform/ir/layout.h"
 #include "transform/pass/pass.h"
 
 enum tf2_status tf2__model_check_preprocess(const struct tf2_preprocess *preprocess, struct tf2_error *error)
@@ -120,10 +121,11 @@ enum tf2_status tf2_model_from_graph(
     return TF2_OK;
 }
 
-struct tf2_model *tf2__model_ref(struct tf2_model *model)
+struct tf2_model *tf2__model_ref(const struct tf2_model *model)
 {
-    atomic_fetch_add(&model->n_more_handles, 1);
-    return model;
+    struct tf2_model *counted = (struct tf2_model *)(uintptr_t)model; /* the count is all that changes */
+    atomic_fetch_add(&counted->n_more_handles, 1);
+    return counted;
 }
 
 void tf2_model_destroy(struct tf2_model **model)
@@ -177,9 +179,11 @@ enum tf2_status tf2_model_fact(const struct tf2_model *model, size_t index, stru
     return TF2_OK;
 }
 
-static void describe(const struct tf2__tensor *tensor, const char *name, struct tf2_tensor_info *info)
+static void describe(
+    const struct tf2__tensor *tensor, const char *name, enum tf2_layout layout, struct tf2_tensor_info *info)
 {
-    *info = (struct tf2_tensor_info){.name = name, .dtype = tensor->dtype, .shape = tensor->shape};
+    *info = (struct tf2_tensor_info){
+        .name = name, .dtype = tensor->dtype, .shape = tensor->shape, .layout = layout};
 }
 
 enum tf2_status tf2_model_input(const struct tf2_model *model, size_t index, struct tf2_tensor_info *info)
@@ -187,7 +191,7 @@ enum tf2_status tf2_model_input(const struct tf2_model *model, size_t index, str
     if (!model || !info || index >= model->graph->n_inputs)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__tensor *tensor = &model->graph->tensors[model->graph->inputs[index]];
-    describe(tensor, tensor->name, info);
+    describe(tensor, tensor->name, tf2__layout_of_input(model->graph, (uint32_t)index), info);
     return TF2_OK;
 }
 
@@ -196,6 +200,8 @@ enum tf2_status tf2_model_output(const struct tf2_model *model, size_t index, st
     if (!model || !info || index >= model->graph->n_outputs)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__graph_output *output = &model->graph->outputs[index];
-    describe(&model->graph->tensors[output->tensor], output->name, info);
+    describe(
+        &model->graph->tensors[output->tensor], output->name,
+        tf2__layout_of_output(model->graph, (uint32_t)index), info);
     return TF2_OK;
 }

@@ -37,7 +37,7 @@ struct tf2_model {
 };
 
 /* Another handle to the same model; the last tf2_model_destroy frees it. */
-struct tf2_model *tf2__model_ref(struct tf2_model *model);
+struct tf2_model *tf2__model_ref(const struct tf2_model *model);
 
 /* Counts the work, the weights and the integer nodes of model->graph, which has been verified. */
 enum tf2_status tf2__model_count(struct tf2_model *model, struct tf2_error *error);
