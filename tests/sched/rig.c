@@ -61,6 +61,17 @@ struct tf2_model *model_gemm(void)
     return make(&net, "gemm");
 }
 
+struct tf2_model *model_deep(void)
+{
+    struct net net;
+    net_open(&net, 6);
+    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 6));
+    for (int i = 0; i < 6; i++)
+        x = net_activation(&net, net_gemm(&net, x, 6, 1, true), TF2_ACTIVATION_RELU, 0, 0);
+    net_output(&net, x);
+    return make(&net, "deep");
+}
+
 struct tf2_model *model_two(void)
 {
     struct net net;
@@ -120,19 +131,17 @@ bool bank_right(const struct bank *bank, size_t item, const float *out)
 
 /* --- the engine --- */
 
-const char *rig_device(void)
+static const char *set_device;
+
+void rig_set_device(const char *spec)
 {
-    const char *spec = getenv("TF2_TEST_DEVICE");
-    return spec ? spec : "host";
+    set_device = spec;
 }
 
-enum tf2_placement rig_placement(void)
+const char *rig_device(void)
 {
-    enum tf2_placement placement = TF2_PLACEMENT_REPLICATE;
-    const char *name = getenv("TF2_TEST_PLACEMENT");
-    if (name && !tf2_placement_parse(name, &placement))
-        fail_msg("TF2_TEST_PLACEMENT=%s is no placement", name);
-    return placement;
+    const char *spec = set_device ? set_device : getenv("TF2_TEST_DEVICE");
+    return spec ? spec : "host";
 }
 
 void rig_open_devices(struct rig *rig, uint32_t n_devices)
@@ -174,7 +183,7 @@ rig_load(struct rig *rig, struct tf2_model *model, const struct tf2_load_options
     if (options)
         placed = *options;
     if (placed.placement == TF2_PLACEMENT_AUTO)
-        placed.placement = rig_placement();
+        placed.placement = TF2_PLACEMENT_REPLICATE;
     MUST(tf2_accelerator_load(rig->engine, model, &placed, &accelerator, e));
     tf2_model_destroy(&model);
     return accelerator;

@@ -3,8 +3,7 @@
  * rig.h: for tests of the engine: an engine on fault devices, small models, items with known results. Include after
  * cmocka.h.
  *
- * TF2_TEST_PLACEMENT ("replicate", "pipeline", "split", "auto"; the default is replicate) is what rig_load asks for where
- * a test does not ask for something else. TF2_TEST_DEVICE is what the fault devices forward to; the default is "host".
+ * TF2_TEST_DEVICE is what the fault devices forward to; the default is "host".
  */
 #ifndef TF2_TEST_RIG_H
 #define TF2_TEST_RIG_H
@@ -43,6 +42,7 @@ struct tf2_model *model_copy(int64_t n);       /* x [1, n] -> itself; also what 
 struct tf2_model *model_conv(void);            /* x [1, 2, 5, 5] -> conv, relu, conv, gemm -> y [1, 4] */
 struct tf2_model *model_gemm(void);            /* x [1, 8] -> gemm -> y [1, 3] */
 struct tf2_model *model_two(void);             /* a [1, 4], b [1, 6] -> relu(a), gemm(b), a again */
+struct tf2_model *model_deep(void);            /* x [1, 6] -> gemm, relu, six times -> y [1, 6] */
 struct tf2_model *model_no_batch_axis(void);   /* x [1, 6] -> [6, 1] */
 
 /* Items for a model with one input and one output, and their results as a session on the device `spec` gives them. */
@@ -69,10 +69,12 @@ void rig_open(struct rig *rig, uint32_t n_devices, const struct tf2_engine_optio
 void rig_open_devices(struct rig *rig, uint32_t n_devices);
 /* Destroys what is left of it; there must be no leak. */
 void rig_close(struct rig *rig);
+/* Replicas, unless the options say something else than TF2_PLACEMENT_AUTO. */
 struct tf2_accelerator *
 rig_load(struct rig *rig, struct tf2_model *model, const struct tf2_load_options *options);
 struct tf2_client *rig_client(struct rig *rig, const struct tf2_client_options *options);
-enum tf2_placement rig_placement(void);
+/* What the fault devices forward to; NULL: as the environment says. For rigs and banks that are opened later. */
+void rig_set_device(const char *spec);
 const char *rig_device(void);
 
 /* How often `name` is found in the log. */

@@ -347,7 +347,30 @@ static void test_memory_is_aligned(void **state)
     assert_int_equal((uintptr_t)memory % 4096, 0);
     tf2_free(memory);
     tf2_free(NULL);
-    assert_null(tf2_alloc(SIZE_MAX / 2));
+    assert_null(tf2_alloc(0));
+}
+
+/* Other memory works too, with any alignment. */
+static void test_odd_addresses(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct bank bank;
+    char in[sizeof(float) * 50 + 1], out[sizeof(float) * 4 + 1];
+    struct tf2_model *model = model_conv();
+    bank_open(&bank, model, 1, 1);
+    rig_open(&rig, 1, NULL);
+    struct tf2_accelerator *accelerator = rig_load(&rig, model, NULL);
+    struct tf2_client *client = rig_client(&rig, NULL);
+    const void *inputs[] = {in + 1};
+    void *outputs[] = {out + 1};
+    memcpy(in + 1, bank.in, sizeof(in) - 1);
+    MUST(tf2_client_run(client, accelerator, inputs, outputs, e));
+    assert_memory_equal(out + 1, bank.wanted, sizeof(out) - 1);
+    tf2_client_destroy(&client);
+    tf2_accelerator_close(&accelerator);
+    bank_close(&bank);
+    rig_close(&rig);
 }
 
 int main(void)
@@ -363,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_figures_add_up),
         cmocka_unit_test(test_two_requests_use_two_devices),
         cmocka_unit_test(test_memory_is_aligned),
+        cmocka_unit_test(test_odd_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

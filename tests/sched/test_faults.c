@@ -426,7 +426,7 @@ static void test_faults_while_loading(void **state)
     for (size_t k = 0; k < TF2__COUNT(kinds); k++) {
         struct tf2_accelerator *second = NULL;
         struct tf2_model *model = model_gemm();
-        const struct tf2_load_options options = {.placement = rig_placement(), .name = "second"};
+        const struct tf2_load_options options = {.placement = TF2_PLACEMENT_REPLICATE, .name = "second"};
         const long live = atomic_load(&f.rig.env.n_live);
         make_faulty(&f, 1, kinds[k], 1);
         REFUSED(TF2_ERR_DEVICE, "second", tf2_accelerator_load(f.rig.engine, model, &options, &second, e));

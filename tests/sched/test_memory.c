@@ -24,13 +24,14 @@ struct made {
     struct tf2_model *model;
     struct tf2_accelerator *accelerator;
     struct tf2_client *client;
+    enum tf2_placement placement;
 };
 
 static enum tf2_status make_all(struct made *m, struct tf2_error *error)
 {
     const struct tf2_engine_options options = {.n_trace_events = 10, .repository = "somewhere"};
     const struct tf2_load_options load = {
-        .placement = rig_placement(), .batch_sizes = {2, 3}, .n_batch_sizes = 2, .profile = true, .name = "walk"};
+        .placement = m->placement, .batch_sizes = {2, 3}, .n_batch_sizes = 2, .profile = true, .name = "walk"};
     const struct tf2_client_options client = {.name = "client"};
     float out[RIG_MAX_VALUES] = {0};
     const void *inputs[] = {m->bank.in};
@@ -50,9 +51,9 @@ static void free_all(struct made *m)
     assert_int_equal(tf2_engine_destroy(&m->rig.engine), TF2_OK);
 }
 
-static void walk(bool keeps_failing)
+static void walk(enum tf2_placement placement, bool keeps_failing)
 {
-    struct made m = {.model = model_conv()};
+    struct made m = {.model = model_conv(), .placement = placement};
     long n = 0;
     enum tf2_status status = TF2_ERR_NO_MEMORY;
     bank_open(&m.bank, m.model, 1, 1);
@@ -80,13 +81,16 @@ static void walk(bool keeps_failing)
 static void test_one_allocation_fails(void **state)
 {
     (void)state;
-    walk(false);
+    walk(TF2_PLACEMENT_REPLICATE, false);
+    walk(TF2_PLACEMENT_PIPELINE, false);
+    walk(TF2_PLACEMENT_AUTO, false);
 }
 
 static void test_all_allocations_fail(void **state)
 {
     (void)state;
-    walk(true);
+    walk(TF2_PLACEMENT_REPLICATE, true);
+    walk(TF2_PLACEMENT_PIPELINE, true);
 }
 
 /* A model from the repository: the file's memory too. */

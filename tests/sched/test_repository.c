@@ -215,8 +215,9 @@ struct opener {
 
 static void *open_it(void *user)
 {
+    static const struct tf2_load_options replicas = {.placement = TF2_PLACEMENT_REPLICATE};
     struct opener *o = user;
-    o->status = tf2_accelerator_open(o->r->rig.engine, "com.example.one", NULL, &o->accelerator, NULL);
+    o->status = tf2_accelerator_open(o->r->rig.engine, "com.example.one", &replicas, &o->accelerator, NULL);
     return NULL;
 }
 
@@ -236,8 +237,7 @@ static void test_opened_once(void **state)
             assert_int_equal(openers[i].status, TF2_OK);
             assert_ptr_equal(openers[i].accelerator, openers[0].accelerator);
         }
-        if (rig_placement() == TF2_PLACEMENT_REPLICATE) /* one instance on each device */
-            assert_int_equal(atomic_load(&r.rig.control[0].n_states), 1);
+        assert_int_equal(atomic_load(&r.rig.control[0].n_states), 1); /* one instance on each device */
         for (int i = 0; i < N_THREADS; i++)
             tf2_accelerator_close(&openers[i].accelerator);
         assert_int_equal(atomic_load(&r.rig.control[0].n_states), 0);

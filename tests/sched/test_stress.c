@@ -21,7 +21,7 @@
 #include "rig.h"
 
 #define N_THREADS      16
-#define N_ACCELERATORS 4
+#define N_ACCELERATORS 5
 #define N_CLIENTS      (4 + N_THREADS / 4) /* shared ones, then one for every fourth thread, which is ordered */
 #define N_SLOTS        48
 #define N_ITEMS        32
@@ -228,7 +228,8 @@ static void *look(void *user)
 
 static void load_all(struct stress *s)
 {
-    struct tf2_model *models[N_ACCELERATORS] = {model_copy(5), model_conv(), model_gemm(), model_gemm()};
+    struct tf2_model *models[N_ACCELERATORS] = {
+        model_copy(5), model_conv(), model_gemm(), model_gemm(), model_deep()};
     for (uint32_t i = 0; i < N_ACCELERATORS; i++) {
         struct tf2_load_options options = {.max_delay_ns = 50000};
         if (i == 2) {
@@ -236,6 +237,8 @@ static void load_all(struct stress *s)
             options.batch_sizes[0] = 2;
             options.batch_sizes[1] = 5;
         }
+        if (i == 4)
+            options.placement = TF2_PLACEMENT_PIPELINE;
         bank_open(&s->banks[i], models[i], N_ITEMS, i + 1);
         s->accelerators[i] = rig_load(&s->rig, models[i], &options);
     }
