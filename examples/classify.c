@@ -5,7 +5,7 @@
  *     cc classify.c $(pkg-config --cflags --libs libtf2) -o classify
  *     ./classify models/digits/digits.onnx models/digits/samples/sample_00_label_6.png
  *
- * MODEL.onnx has one image input [N, C, H, W]; it gets the pixels as they are (see tf2_preprocess in
+ * MODEL.onnx has one image input; it gets the pixels as they are (see tf2_preprocess in
  * tf2/model.h for networks that want a mean taken off). The program is C99 and C++.
  */
 #include <stdio.h>
@@ -49,14 +49,16 @@ classify(struct classifier *c, const char *picture_path, int64_t *n_classes, str
     if (!c->input || !c->output)
         return TF2_ERR_NO_MEMORY;
 
-    const int32_t channels = (int32_t)in.shape.dim[1], height = (int32_t)in.shape.dim[2];
-    const int32_t width = (int32_t)in.shape.dim[3];
-    enum tf2_status status = tf2_image_load(picture_path, channels, NULL, &c->picture, error);
+    struct tf2_image size;
+    if (!tf2_image_extents(&in, &size))
+        return TF2_ERR_SHAPE;
+    enum tf2_status status = tf2_image_load(picture_path, size.channels, NULL, &c->picture, error);
     if (status == TF2_OK)
-        status = tf2_image_resize(&c->picture, width, height, TF2_FIT_STRETCH, &c->resized, error);
+        status = tf2_image_resize(&c->picture, size.width, size.height, TF2_FIT_STRETCH, &c->resized, error);
+    if (status == TF2_OK)
+        status = tf2_image_to_input(&c->resized, NULL, &in, c->input, error);
     if (status != TF2_OK)
         return status;
-    tf2_image_to_tensor(&c->resized, NULL, c->input);
 
     /* One pointer for each input and output of the network. */
     const void *inputs[] = {c->input};
@@ -81,9 +83,10 @@ static int takes_image(const struct tf2_model *model)
 {
     struct tf2_model_info info;
     struct tf2_tensor_info in;
+    struct tf2_image size;
     tf2_model_info(model, &info);
     return info.n_inputs == 1 && info.n_outputs == 1 && tf2_model_input(model, 0, &in) == TF2_OK &&
-           in.shape.n_dims == 4 && (in.shape.dim[1] == 1 || in.shape.dim[1] == 3);
+           tf2_image_extents(&in, &size);
 }
 
 int main(int argc, char **argv)

@@ -95,16 +95,18 @@ static uint64_t next_random(uint64_t *state)
 /* Pixels where an image could be, preprocessed; -1 to 1 elsewhere. */
 static void fill_random(const struct run_task *task, size_t input, uint64_t seed, float *values)
 {
-    const struct tf2_shape *shape = &task->inputs[input].shape;
+    const struct tf2_tensor_info *info = &task->inputs[input];
     const struct tf2_preprocess *p = &task->info.preprocess;
-    bool pixels = shape->n_dims == 4 && (shape->dim[1] == 1 || shape->dim[1] == 3);
+    struct tf2_image size;
+    bool pixels = tf2_image_extents(info, &size);
     float scale = p->scale == 0 ? 1 : p->scale;
-    size_t n = (size_t)tf2_shape_count(shape);
-    size_t plane = pixels ? (size_t)(shape->dim[2] * shape->dim[3]) : n;
+    size_t n = (size_t)tf2_shape_count(&info->shape), n_neighbours = 1; /* of one channel */
+    if (pixels && info->layout == TF2_LAYOUT_NCHW)
+        n_neighbours = (size_t)size.width * (size_t)size.height;
     for (size_t i = 0; i < n; i++) {
         uint64_t bits = next_random(&seed) >> 40;
         if (pixels)
-            values[i] = ((float)(bits >> 16) - p->mean[i / plane % (size_t)shape->dim[1]]) * scale;
+            values[i] = ((float)(bits >> 16) - p->mean[i / n_neighbours % (size_t)size.channels]) * scale;
         else
             values[i] = (float)bits / (float)(1 << 23) - 1;
     }

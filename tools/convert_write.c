@@ -113,18 +113,21 @@ void convert_make_facts(struct convert_result *result, size_t n_samples)
  * Makes a picture coarse: EXAMPLE_CELLS by EXAMPLE_CELLS cells or a little more, each of one of its values.
  * Such inputs compress well in the file, and a self-test does not mind.
  */
-static void make_coarse(const struct tf2_shape *shape, float *values)
+static void make_coarse(const struct tf2_tensor_info *input, float *values)
 {
-    if (shape->n_dims != 4)
+    const int64_t *dim = input->shape.dim;
+    if (input->shape.n_dims != 4)
         return;
-    size_t height = (size_t)shape->dim[2], width = (size_t)shape->dim[3];
-    size_t n_planes = (size_t)tf2_shape_count(shape) / (height * width);
-    size_t cell = (height > width ? height : width) / EXAMPLE_CELLS;
+    const bool last = input->layout == TF2_LAYOUT_NHWC;
+    const size_t height = (size_t)dim[last ? 1 : 2], width = (size_t)dim[last ? 2 : 3];
+    const size_t n_inner = last ? (size_t)dim[3] : 1; /* numbers of a pixel that are neighbours */
+    const size_t n_planes = (size_t)tf2_shape_count(&input->shape) / (height * width * n_inner);
+    const size_t cell = (height > width ? height : width) / EXAMPLE_CELLS;
     for (size_t p = 0; cell > 1 && p < n_planes; p++) {
-        float *plane = values + p * height * width;
-        for (size_t y = 0; y < height; y++) {
-            for (size_t x = 0; x < width; x++)
-                plane[y * width + x] = plane[(y - y % cell) * width + (x - x % cell)];
+        float *plane = values + p * height * width * n_inner;
+        for (size_t i = 0; i < height * width * n_inner; i++) {
+            const size_t y = i / n_inner / width, x = i / n_inner % width;
+            plane[i] = plane[((y - y % cell) * width + (x - x % cell)) * n_inner + i % n_inner];
         }
     }
 }
@@ -187,7 +190,7 @@ static int make_example(
     cli_progress("running the example");
     enum tf2_status status = convert_samples_read(samples, 0, b->inputs, &error);
     for (size_t i = 0; status == TF2_OK && i < task->info.n_inputs; i++)
-        make_coarse(&task->inputs[i].shape, b->inputs[i]);
+        make_coarse(&task->inputs[i], b->inputs[i]);
     if (status == TF2_OK)
         status = tf2_session_create(convert_model(result), devices, 0, NULL, &session, &error);
     if (status == TF2_OK)

@@ -117,6 +117,8 @@ struct run_report {
     size_t n_done;
 };
 
+/* The dimension of an input's channels; for inputs of two or more dimensions. */
+size_t run_channel_dim(const struct tf2_tensor_info *input);
 /* Elements of one item of an input. */
 size_t run_item_size(const struct run_task *task, size_t input);
 /* An output's shape for one item. */

@@ -58,9 +58,10 @@ static const char *wanted_shape(const struct tf2_shape *input, bool whole, char 
     return text;
 }
 
-static size_t n_channels(const struct tf2_shape *input)
+static size_t n_channels(const struct tf2_tensor_info *input)
 {
-    return input->n_dims >= 2 ? (size_t)input->dim[1] : 1;
+    const struct tf2_shape *shape = &input->shape;
+    return shape->n_dims >= 2 ? (size_t)shape->dim[run_channel_dim(input)] : 1;
 }
 
 /* Means for three colours say nothing about other numbers of channels. Those kept with a model (n_means 0)
@@ -79,7 +80,7 @@ static bool mean_fits(const struct run_task *task, size_t channels)
 bool run_task_mean_fits(const struct run_task *task)
 {
     for (size_t i = 0; i < task->info.n_inputs; i++) {
-        if (mean_fits(task, n_channels(&task->inputs[i].shape)))
+        if (mean_fits(task, n_channels(&task->inputs[i])))
             return true;
     }
     return task->options->model.n_means == 0;
@@ -104,10 +105,10 @@ static bool load_npy(
             error, "%s: shape %s does not fit input %s, wanted %s", path,
             tf2_shape_format(&array->shape, found, sizeof(found)), info->name,
             wanted_shape(&info->shape, whole, wanted));
-    if (array->dtype == TF2_DTYPE_U8 && !mean_fits(task, n_channels(&info->shape)))
+    if (array->dtype == TF2_DTYPE_U8 && !mean_fits(task, n_channels(info)))
         return fail(
             error, "%s: --mean has numbers for %zu channels, input %s has %zu", path,
-            task->options->model.n_means, info->name, n_channels(&info->shape));
+            task->options->model.n_means, info->name, n_channels(info));
     return true;
 }
 
@@ -117,29 +118,30 @@ static bool load_image(
 {
     const struct tf2_tensor_info *info = &task->inputs[input];
     const struct tf2_shape *shape = &info->shape;
-    struct tf2_image image, resized;
+    struct tf2_image wanted, image, resized;
     char text[128];
-    if (shape->n_dims != 4 || (shape->dim[1] != 1 && shape->dim[1] != 3) ||
-        (task->whole && shape->dim[0] != 1))
+    if (!tf2_image_extents(info, &wanted) || (task->whole && shape->dim[0] != 1))
         return fail(
-            error, "%s: an image cannot be input %s of shape %s, wanted Nx3xHxW or Nx1xHxW, or a .npy", path,
-            info->name, tf2_shape_format(shape, text, sizeof(text)));
-    if (!mean_fits(task, (size_t)shape->dim[1]))
+            error, "%s: an image cannot be input %s of shape %s, wanted %s, or a .npy", path, info->name,
+            tf2_shape_format(shape, text, sizeof(text)),
+            info->layout == TF2_LAYOUT_NHWC ? "NxHxWx3 or NxHxWx1" : "Nx3xHxW or Nx1xHxW");
+    if (!mean_fits(task, (size_t)wanted.channels))
         return fail(
-            error, "%s: --mean has numbers for %zu channels, input %s has %lld", path,
-            task->options->model.n_means, info->name, (long long)shape->dim[1]);
-    if (tf2_image_load(path, (int32_t)shape->dim[1], NULL, &image, error) != TF2_OK)
+            error, "%s: --mean has numbers for %zu channels, input %s has %d", path,
+            task->options->model.n_means, info->name, (int)wanted.channels);
+    if (tf2_image_load(path, wanted.channels, NULL, &image, error) != TF2_OK)
         return false;
-    enum tf2_status status = tf2_image_resize(
-        &image, (int32_t)shape->dim[3], (int32_t)shape->dim[2], task->options->fit, &resized, error);
+    enum tf2_status status =
+        tf2_image_resize(&image, wanted.width, wanted.height, task->options->fit, &resized, error);
     tf2_image_finish(&image);
     if (status != TF2_OK)
         return false;
-    source->tensor = cli_alloc((size_t)(shape->dim[1] * shape->dim[2] * shape->dim[3]), sizeof(float));
-    tf2_image_to_tensor(&resized, &task->info.preprocess, source->tensor);
+    source->tensor =
+        cli_alloc((size_t)wanted.channels * (size_t)wanted.height * (size_t)wanted.width, sizeof(float));
+    status = tf2_image_to_input(&resized, &task->info.preprocess, info, source->tensor, error);
     source->n_items = 1;
     tf2_image_finish(&resized);
-    return true;
+    return status == TF2_OK;
 }
 
 bool run_source_load(
@@ -151,24 +153,30 @@ bool run_source_load(
                             : load_image(source, task, input, path, error);
 }
 
-/* Pixels of an array, channels in the array's order. */
+size_t run_channel_dim(const struct tf2_tensor_info *input)
+{
+    return input->layout == TF2_LAYOUT_NHWC ? input->shape.n_dims - 1 : 1;
+}
+
+/* Pixels of an array, in the order of the input; channels too. */
 static void preprocess_item(
-    const uint8_t *pixels, size_t n_values, size_t channels, const struct tf2_preprocess *preprocess,
-    float *values)
+    const uint8_t *pixels, size_t n_values, const struct tf2_tensor_info *input,
+    const struct tf2_preprocess *preprocess, float *values)
 {
     float scale = preprocess->scale == 0 ? 1 : preprocess->scale;
-    size_t n = n_values / channels;
-    for (size_t c = 0; c < channels; c++) {
+    size_t channels = n_channels(input);
+    size_t n_inner = input->layout == TF2_LAYOUT_NHWC ? 1 : n_values / channels;
+    for (size_t first = 0; first < n_values; first += n_inner) {
+        size_t c = first / n_inner % channels;
         float mean = preprocess->mean[c < 4 ? c : 0];
-        for (size_t i = 0; i < n; i++)
-            values[c * n + i] = (pixels[c * n + i] - mean) * scale;
+        for (size_t i = first; i < first + n_inner; i++)
+            values[i] = (pixels[i] - mean) * scale;
     }
 }
 
 void run_source_write(
     const struct run_source *source, const struct run_task *task, size_t input, size_t item, float *values)
 {
-    const struct tf2_shape *shape = &task->inputs[input].shape;
     size_t n = run_item_size(task, input);
     if (source->tensor)
         memcpy(values, source->tensor + item * n, n * sizeof(float));
@@ -176,8 +184,8 @@ void run_source_write(
         memcpy(values, (const float *)source->array.data + item * n, n * sizeof(float));
     else
         preprocess_item(
-            (const uint8_t *)source->array.data + item * n, n, n_channels(shape), &task->info.preprocess,
-            values);
+            (const uint8_t *)source->array.data + item * n, n, &task->inputs[input],
+            &task->info.preprocess, values);
 }
 
 void run_source_finish(struct run_source *source)

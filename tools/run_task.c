@@ -86,16 +86,13 @@ struct tf2_shape run_item_shape(const struct run_task *task, size_t output)
     return shape;
 }
 
-/* [1, C] or [1, C, 1, 1] */
-static size_t n_classes(const struct tf2_shape *item)
+/* [1, C], [1, C, 1, 1] or [1, 1, 1, C] */
+static size_t n_classes(const struct tf2_shape *item, enum tf2_layout layout)
 {
     if (item->n_dims < 2 || item->dim[0] != 1)
         return 0;
-    for (uint32_t d = 2; d < item->n_dims; d++) {
-        if (item->dim[d] != 1)
-            return 0;
-    }
-    return (size_t)item->dim[1];
+    const int64_t n = item->dim[layout == TF2_LAYOUT_NHWC ? item->n_dims - 1 : 1];
+    return tf2_shape_count(item) == n ? (size_t)n : 0;
 }
 
 bool run_choose_classes(struct run_task *task)
@@ -103,7 +100,7 @@ bool run_choose_classes(struct run_task *task)
     size_t n_found = 0, last = 0, n_candidates = 0;
     for (size_t o = 0; o < task->info.n_outputs; o++) {
         struct tf2_shape item = run_item_shape(task, o);
-        size_t classes = n_classes(&item);
+        size_t classes = n_classes(&item, task->outputs[o].layout);
         if (classes < 2)
             continue;
         last = classes;

@@ -135,11 +135,18 @@ TF2_API size_t tf2_dtype_size_bytes(enum tf2_dtype dtype);
 
 /*
  * Extents of a tensor, outermost first. Feature maps are [N, C, spatial...]: [N, C], [N, C, W], [N, C, H, W]
- * or [N, C, D, H, W]. n_dims == 0 is a scalar. Every extent is at least 1.
+ * or [N, C, D, H, W]; inputs and outputs of a network can have the channels last (enum tf2_layout). n_dims == 0 is a
+ * scalar. Every extent is at least 1.
  */
 struct tf2_shape {
     uint32_t n_dims;
     int64_t dim[TF2_MAX_DIMS];
+};
+
+/* The order of a feature map's dimensions, for networks that come with their own. */
+enum tf2_layout {
+    TF2_LAYOUT_NCHW = 0, /* [N, C, spatial...] */
+    TF2_LAYOUT_NHWC = 1, /* [N, spatial..., C]: TensorFlow's custom */
 };
 
 /* The number of elements, 1 for a scalar; 0 when an extent is below 1 or the product is above INT32_MAX. */

@@ -51,7 +51,21 @@ TF2_API enum tf2_status tf2_image_resize(
     struct tf2_error *error);
 
 /*
- * Makes network input of one image: float32 [C, H, W] for dense `values` of image->channels * height * width
+ * Whether an input (of a model or session) takes images of one or three channels: [N, C, H, W], or [N, H, W, C] where
+ * its layout says so. Then *extents gets width, height and channels, and no pixels.
+ */
+TF2_API bool tf2_image_extents(const struct tf2_tensor_info *input, struct tf2_image *extents);
+
+/*
+ * Makes network input of one image: float32 numbers in the input's layout, by the rules of tf2_preprocess (NULL: pixels
+ * as they are). `values` gets one item of the batch. TF2_ERR_SHAPE: the image has not the extents that the input wants.
+ */
+TF2_API enum tf2_status tf2_image_to_input(
+    const struct tf2_image *image, const struct tf2_preprocess *preprocess, const struct tf2_tensor_info *input,
+    float *values, struct tf2_error *error);
+
+/*
+ * The same in the order [C, H, W] whatever the input is: float32 for dense `values` of image->channels * height * width
  * numbers, by the rules of tf2_preprocess.
  */
 TF2_API void

@@ -142,7 +142,10 @@ TF2_API void tf2_model_destroy(struct tf2_model **model);
 struct tf2_tensor_info {
     const char *name;
     enum tf2_dtype dtype;
-    struct tf2_shape shape; /* in the order of the source framework: [N, C, H, W] for feature maps */
+    struct tf2_shape shape; /* in the order of the source framework: see layout */
+    /* An input is NHWC when the first that the network does with it is to turn it to NCHW, an output when the last is to
+     * turn it from NCHW; else, and with fewer than three dimensions, NCHW. */
+    enum tf2_layout layout;
 };
 
 struct tf2_model_info {

@@ -32,8 +32,8 @@ struct tf2_session_options {
     /*
      * Inputs of one or three channels take 8-bit pixels, as struct tf2_image has them: uint8 [N, H, W, C], gray or
      * RGB. The model's preprocessing is applied on the device; an int8 model whose input was quantized on the grid of
-     * its pixels (tf2_model_quantize does that) takes them as they are. All inputs of the model have to be images
-     * [N, 1 or 3, H, W].
+     * its pixels (tf2_model_quantize does that) takes them as they are. All inputs of the model have to be images, see
+     * tf2_image_extents.
      */
     bool pixels;
 };

@@ -28,8 +28,8 @@
  *              other, also on the same device. tf2_devices_open can set an environment variable (see
  *              tf2/device.h): call it before other threads start. Images and .npy: from any thread.
  *   Tensors    float32, dense, row-major, in the order of the source framework: [N, C, H, W] for feature
- *              maps. The library changes to a layout of its own inside. At most 8 dimensions, below 2^31
- *              elements.
+ *              maps, [N, H, W, C] in networks from TensorFlow (see enum tf2_layout). The library changes to a layout
+ *              of its own inside. At most 8 dimensions, below 2^31 elements.
  *   Versions   tf2/version.h. Before 1.0 a minor version may change the interface; NEWS.md says how. Numbers
  *              of enums are only appended to.
  *
@@ -45,7 +45,7 @@
  *         struct tf2_model *model = NULL;
  *         struct tf2_devices *devices = NULL;
  *         struct tf2_session *session = NULL;
- *         struct tf2_image file = {0}, image = {0};
+ *         struct tf2_image file = {0}, image = {0}, size;
  *         struct tf2_model_info info;
  *         struct tf2_tensor_info in, out;
  *         struct tf2_error error = {0};
@@ -59,19 +59,17 @@
  *         tf2_model_info(model, &info);
  *         tf2_session_input(session, 0, &in);
  *         tf2_session_output(session, 0, &out);
- *         if (info.n_inputs != 1 || info.n_outputs != 1 || in.shape.n_dims != 4)
+ *         if (info.n_inputs != 1 || info.n_outputs != 1 || !tf2_image_extents(&in, &size))
  *             goto end;
- *         if (tf2_image_load(argv[2], (int32_t)in.shape.dim[1], NULL, &file, &error) ||
- *             tf2_image_resize(
- *                 &file, (int32_t)in.shape.dim[3], (int32_t)in.shape.dim[2], TF2_FIT_STRETCH, &image,
- *                 &error))
+ *         if (tf2_image_load(argv[2], size.channels, NULL, &file, &error) ||
+ *             tf2_image_resize(&file, size.width, size.height, TF2_FIT_STRETCH, &image, &error))
  *             goto end;
  *         x = malloc((size_t)tf2_shape_count(&in.shape) * sizeof(*x));
  *         y = malloc((size_t)tf2_shape_count(&out.shape) * sizeof(*y));
  *         if (!x || !y)
  *             goto end;
- *         tf2_image_to_tensor(&image, NULL, x);
- *         if (tf2_session_run(session, (const void *[]){x}, (void *[]){y}, &error))
+ *         if (tf2_image_to_input(&image, NULL, &in, x, &error) ||
+ *             tf2_session_run(session, (const void *[]){x}, (void *[]){y}, &error))
  *             goto end;
  *         int64_t best = 0;
  *         for (int64_t i = 1; i < tf2_shape_count(&out.shape); i++)

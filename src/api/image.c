@@ -150,6 +150,22 @@ static void plane_to_tensor(const uint8_t *in, size_t stride, size_t n, float me
         out[i] = (in[i * stride] - mean) * scale;
 }
 
+bool tf2_image_extents(const struct tf2_tensor_info *input, struct tf2_image *extents)
+{
+    if (!input || !extents || input->shape.n_dims != 4)
+        return false;
+    const int64_t *dim = input->shape.dim;
+    bool last = input->layout == TF2_LAYOUT_NHWC;
+    const int64_t channels = last ? dim[3] : dim[1];
+    if (channels != 1 && channels != 3)
+        return false;
+    *extents = (struct tf2_image){
+        .channels = (int32_t)channels,
+        .height = (int32_t)(last ? dim[1] : dim[2]),
+        .width = (int32_t)(last ? dim[2] : dim[3])};
+    return true;
+}
+
 /* The usual case, in one pass over the pixels */
 static void rgb_to_tensor(const uint8_t *in, bool bgr, size_t n, const float *mean, float scale, float *out)
 {
@@ -177,4 +193,41 @@ void tf2_image_to_tensor(
     for (int32_t c = 0; c < image->channels; c++)
         plane_to_tensor(
             image->pixels + c, (size_t)image->channels, n, p->mean[c & 3], scale, values + (size_t)c * n);
+}
+
+/* Channels stay interleaved; those of the image in the network's order. */
+static void interleaved_to_input(const struct tf2_image *image, const struct tf2_preprocess *p, float *values)
+{
+    const size_t n = (size_t)image->width * (size_t)image->height, n_channels = (size_t)image->channels;
+    const bool reversed = n_channels == 3 && p->channels == TF2_CHANNELS_BGR;
+    const float scale = p->scale == 0 ? 1 : p->scale;
+    for (size_t c = 0; c < n_channels; c++) {
+        const uint8_t *in = image->pixels + (reversed ? n_channels - 1 - c : c);
+        const float mean = p->mean[c & 3];
+        for (size_t i = 0; i < n; i++)
+            values[i * n_channels + c] = (in[i * n_channels] - mean) * scale;
+    }
+}
+
+enum tf2_status tf2_image_to_input(
+    const struct tf2_image *image, const struct tf2_preprocess *preprocess, const struct tf2_tensor_info *input,
+    float *values, struct tf2_error *error)
+{
+    static const struct tf2_preprocess none = {0};
+    struct tf2_image wanted;
+    char text[128];
+    if (!image || !image->pixels || !input || !values)
+        return tf2__fail(
+            error, TF2_ERR_INVALID_ARGUMENT, "image to input: wanted image, input and values, one is NULL");
+    if (!tf2_image_extents(input, &wanted) || wanted.channels != image->channels ||
+        wanted.height != image->height || wanted.width != image->width)
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "an image of %d x %d pixels, %d channels is no input '%s' of shape %s",
+            image->width, image->height, image->channels, input->name ? input->name : "",
+            tf2_shape_format(&input->shape, text, sizeof(text)));
+    if (input->layout == TF2_LAYOUT_NHWC)
+        interleaved_to_input(image, preprocess ? preprocess : &none, values);
+    else
+        tf2_image_to_tensor(image, preprocess, values);
+    return TF2_OK;
 }

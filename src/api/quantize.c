@@ -9,6 +9,8 @@
  */
 #include "api/quantize.h"
 
+#include "transform/ir/layout.h"
+
 #include <math.h>
 
 #define DEFAULT_PERCENTILE 99.99f
@@ -88,7 +90,7 @@ static enum tf2_status choose_ranges(
         TF2__TRY(tf2__scheme_ranges(s, q->observers, q->options.range, percentile, error));
     if (!q->is_pixels)
         return TF2_OK;
-    return tf2__scheme_pixels(s, s->graph->inputs[0], p->mean, p->scale != 0 ? p->scale : 1, error);
+    return tf2__scheme_pixels(s, tf2__layout_inner_input(s->graph, 0), p->mean, p->scale != 0 ? p->scale : 1, error);
 }
 
 /* The int8 graph as a model: same names, same preprocessing, nothing optimized again. */

@@ -4,6 +4,8 @@
  */
 #include "api/quantize.h"
 
+#include "transform/ir/layout.h"
+
 /* The prepared graph with every computed tensor as an output. */
 enum tf2_status
 tf2__watch_open(const struct tf2__quantizer *q, struct tf2__watch *watch, struct tf2_error *error)
@@ -93,8 +95,9 @@ static bool is_pixels(const struct tf2__quantizer *q, float *const *inputs)
     const struct tf2_graph *graph = q->model->graph;
     const struct tf2_preprocess *p = &q->model->preprocess;
     const struct tf2_shape *shape = &graph->tensors[graph->inputs[0]].shape;
-    return graph->n_inputs == 1 && shape->n_dims >= 2 && shape->dim[1] <= (int64_t)TF2__COUNT(p->mean) &&
-           tf2__quant_is_pixels(inputs[0], shape, p->mean, p->scale != 0 ? p->scale : 1);
+    const uint32_t dim = tf2__layout_channel_dim(tf2__layout_of_input(graph, 0), shape->n_dims);
+    return graph->n_inputs == 1 && shape->n_dims >= 2 && shape->dim[dim] <= (int64_t)TF2__COUNT(p->mean) &&
+           tf2__quant_is_pixels(inputs[0], shape, dim, p->mean, p->scale != 0 ? p->scale : 1);
 }
 
 static enum tf2_status observe_sample(

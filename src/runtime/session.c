@@ -6,6 +6,7 @@
 
 #include "runtime/device.h"
 #include "runtime/devices.h"
+#include "transform/ir/layout.h"
 #include "transform/model/model.h"
 
 struct tf2_session {
@@ -146,7 +147,8 @@ tf2_session_input(const struct tf2_session *session, size_t index, struct tf2_te
     *info = (struct tf2_tensor_info){
         .name = graph->tensors[graph->inputs[index]].name,
         .dtype = session->plan->tensors[session->plan->inputs[index]].dtype,
-        .shape = session->plan->tensors[session->plan->inputs[index]].shape};
+        .shape = session->plan->tensors[session->plan->inputs[index]].shape,
+        .layout = session->plan->pixels ? TF2_LAYOUT_NHWC : tf2__layout_of_input(graph, (uint32_t)index)};
     return TF2_OK;
 }
 
@@ -158,7 +160,8 @@ tf2_session_output(const struct tf2_session *session, size_t index, struct tf2_t
     *info = (struct tf2_tensor_info){
         .name = session->plan->graph->outputs[index].name,
         .dtype = session->plan->tensors[session->plan->outputs[index]].dtype,
-        .shape = session->plan->tensors[session->plan->outputs[index]].shape};
+        .shape = session->plan->tensors[session->plan->outputs[index]].shape,
+        .layout = tf2__layout_of_output(session->plan->graph, (uint32_t)index)};
     return TF2_OK;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pixels.c: sessions that take 8-bit pixels compute what sessions that take the preprocessed float32 image
- * compute: float32 and int8 models, RGB, BGR and gray, with and without padding, on and off the grid of the pixels.
+ * compute: float32 and int8 models, RGB, BGR and gray, with and without padding, on and off the grid of the pixels, for
+ * networks that want their channels first or last.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,6 +42,7 @@ struct variant {
     bool read_as_float; /* the input is an output, too */
     bool relu;          /* fused into the quantization */
     bool twice;         /* quantized a second time, around another zero point; both are summed */
+    bool last;          /* the network's input is [N, H, W, C] */
 };
 
 #define TRY(call) assert_int_equal(call, TF2_OK)
@@ -103,12 +105,15 @@ static struct tf2_model *make_model(const struct variant *v)
 {
     const struct tf2_import_options options = {
         .preprocess = {.channels = v->order, .mean = {104.1f, 116.8f, 123.05f}, .scale = 0.5f}, .no_optimize = true};
-    const struct tf2_shape shape = {4, {2, v->channels, H, W}};
+    const struct tf2_shape first = {4, {2, v->channels, H, W}}, last = {4, {2, H, W, v->channels}};
+    const struct tf2_transpose_attr turn = {4, {0, 3, 1, 2}};
     struct tf2_graph *graph = NULL;
     struct tf2_model *model = NULL;
     tf2_tensor_id x;
     TRY(tf2_graph_create(NULL, &graph, NULL));
-    TRY(tf2_graph_add_input(graph, "x", TF2_DTYPE_F32, &shape, &x, NULL));
+    TRY(tf2_graph_add_input(graph, "x", TF2_DTYPE_F32, v->last ? &last : &first, &x, NULL));
+    if (v->last)
+        TRY(tf2_graph_add_node(graph, TF2_OP_TRANSPOSE, "turned", &turn, &x, 1, &x, NULL));
     TRY(tf2_graph_add_output(graph, v->int8 ? add_int8(graph, v, x, 0.5f) : add_float(graph, v, x), "out", NULL));
     if (v->read_as_float)
         TRY(tf2_graph_add_output(graph, x, "seen", NULL));
@@ -129,7 +134,7 @@ static void run(
         fail_msg("%s", error.message);
     TRY(tf2_session_input(session, 0, &info));
     assert_int_equal(info.dtype, pixels ? TF2_DTYPE_U8 : TF2_DTYPE_F32);
-    assert_int_equal(info.shape.dim[pixels ? 1 : 2], H);
+    assert_int_equal(info.shape.dim[info.layout == TF2_LAYOUT_NHWC ? 1 : 2], H);
     assert_int_equal(tf2_session_run(session, inputs, outputs, &error), TF2_OK);
     tf2_session_destroy(&session);
 }
@@ -147,7 +152,10 @@ static void check(const struct variant *v)
     tf2_model_info(model, &info);
     for (size_t k = 0; k < 2; k++) {
         struct tf2_image one = {.width = W, .height = H, .channels = v->channels, .pixels = pixels + k * n};
-        tf2_image_to_tensor(&one, &info.preprocess, image + k * n);
+        struct tf2_tensor_info input;
+        TRY(tf2_model_input(model, 0, &input));
+        assert_int_equal(input.layout, v->last ? TF2_LAYOUT_NHWC : TF2_LAYOUT_NCHW);
+        TRY(tf2_image_to_input(&one, &info.preprocess, &input, image + k * n, NULL));
     }
     const size_t n_out = (size_t)(2 * O * (H - 2 + 2 * v->pad) * (W - 2 + 2 * v->pad));
     run(model, 1, false, image, wanted, seen[0]);
@@ -168,7 +176,7 @@ static void check(const struct variant *v)
 static void same_as_float(void **unused)
 {
     (void)unused;
-    for (int bits = 0; bits < 384; bits++) {
+    for (int bits = 0; bits < 768; bits++) {
         const struct variant v = {
             .channels = bits % 3 == 0 ? 1 : 3,
             .pad = bits / 3 % 2,
@@ -177,7 +185,8 @@ static void same_as_float(void **unused)
             .off_grid = bits / 24 % 2,
             .read_as_float = bits / 48 % 2,
             .relu = bits / 96 % 2,
-            .twice = bits / 192 % 2};
+            .twice = bits / 192 % 2,
+            .last = bits / 384 % 2};
         check(&v);
     }
 }
@@ -186,8 +195,10 @@ static void same_as_float(void **unused)
 static void pixels_in_place(void **unused)
 {
     (void)unused;
-    for (int pad = 0; pad < 2; pad++) {
-        const struct variant v = {.channels = 3, .pad = pad, .order = TF2_CHANNELS_BGR, .int8 = true};
+    for (int bits = 0; bits < 4; bits++) {
+        const int pad = bits % 2;
+        const struct variant v = {
+            .channels = 3, .pad = pad, .order = TF2_CHANNELS_BGR, .int8 = true, .last = bits / 2};
         const struct tf2_session_options options = {.pixels = true};
         struct tf2_model *model = make_model(&v);
         struct tf2_session *session = NULL;
@@ -199,6 +210,7 @@ static void pixels_in_place(void **unused)
         for (size_t i = 0; i < stats.n_steps; i++) {
             TRY(tf2_session_step(session, i, &step));
             assert_string_not_equal(step.op, "pixels");
+            assert_string_not_equal(step.op, "transpose");
             if (strcmp(step.op, "quantize") == 0) {
                 assert_string_equal(step.kernel, "copy");
                 n_copies++;

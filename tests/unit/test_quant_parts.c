@@ -249,10 +249,10 @@ static void test_pixels(void **state)
     (void)state;
     for (int i = 0; i < 4; i++)
         scaled[i] = good[i] / 128;
-    assert_true(tf2__quant_is_pixels(good, &shape, mean, 1));
-    assert_true(tf2__quant_is_pixels(scaled, &shape, mean, 1 / 128.0f));
-    assert_false(tf2__quant_is_pixels(off, &shape, mean, 1));
-    assert_false(tf2__quant_is_pixels(below, &shape, mean, 1));
+    assert_true(tf2__quant_is_pixels(good, &shape, 1, mean, 1));
+    assert_true(tf2__quant_is_pixels(scaled, &shape, 1, mean, 1 / 128.0f));
+    assert_false(tf2__quant_is_pixels(off, &shape, 1, mean, 1));
+    assert_false(tf2__quant_is_pixels(below, &shape, 1, mean, 1));
 }
 
 /* The u8 form and the offset together are the input, for every pixel. */

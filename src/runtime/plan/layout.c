@@ -4,8 +4,8 @@
  *
  *  1. What halo each tensor's convolutions read, handed on through channel slices and concats.
  *  2. Concats claim their inputs, last concat first: a claimed input is written straight into its part.
- *  3. In step order: slices, reshapes and copies to outputs become views where strides can say it; everything
- *     else becomes a root with strides of its own.
+ *  3. In step order: slices, reshapes, transposes and copies to outputs become views where strides can say it;
+ *     everything else becomes a root with strides of its own.
  *
  * Steps that became views are dropped; concat inputs that could not be claimed are copied into their part.
  */
@@ -29,6 +29,7 @@ struct layout {
     struct need *need;   /* per tensor */
     struct claim *claim; /* per tensor */
     uint32_t *producer;  /* per tensor: its step + 1, 0 for none */
+    bool *computed_with; /* per tensor: read by more than copies and transposes, which take any order */
     bool *dropped;       /* per step */
 };
 
@@ -392,12 +393,35 @@ static bool view_copy(struct layout *l, const struct tf2__step *step)
     return true;
 }
 
+/* Strides in another order say it all, where the readers can do without neighbouring channels. */
+static bool view_transpose(struct layout *l, const struct tf2__step *step)
+{
+    const struct tf2_transpose_attr *attr = step->node->attr;
+    const struct tf2__plan_tensor *in = &l->plan->tensors[step->in[0]];
+    struct tf2__plan_tensor *out = &l->plan->tensors[step->out];
+    int64_t stride[TF2_MAX_DIMS] = {0};
+    if (in->data || in->planar || in->reversed || step->node->activation.kind != TF2_ACTIVATION_NONE ||
+        !tf2__quant_equal(&in->quant, &out->quant))
+        return false;
+    for (uint32_t d = 0; d < attr->n_dims; d++)
+        stride[d] = in->stride[attr->perm[d]];
+    if (!channels_adjacent(l->plan, &out->shape, stride) && l->computed_with[step->out])
+        return false;
+    if (!halo_fits(l, step->out, step->in[0], stride))
+        return false;
+    out->planar = false;
+    make_view(l, step->out, step->in[0], 0, stride);
+    return true;
+}
+
 static bool try_view(struct layout *l, const struct tf2__step *step)
 {
     if (l->claim[step->out].parent != TF2_NO_TENSOR || l->plan->tensors[step->out].laid_out)
         return false;
     if (step_is(step, TF2_OP_SLICE))
         return view_slice(l, step);
+    if (step_is(step, TF2_OP_TRANSPOSE))
+        return view_transpose(l, step);
     return step->kind == TF2__STEP_COPY && view_copy(l, step);
 }
 
@@ -488,13 +512,20 @@ static bool init(struct layout *l, struct tf2__plan *plan)
     l->need = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*l->need));
     l->claim = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*l->claim));
     l->producer = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*l->producer));
+    l->computed_with = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*l->computed_with));
     l->dropped = tf2__arena_alloc(&plan->arena, plan->n_steps, sizeof(*l->dropped));
-    if (!l->need || !l->claim || !l->producer || !l->dropped)
+    if (!l->need || !l->claim || !l->producer || !l->computed_with || !l->dropped)
         return false;
     for (uint32_t i = 0; i < plan->cap_tensors; i++)
         l->claim[i].parent = TF2_NO_TENSOR;
-    for (uint32_t i = 0; i < plan->n_steps; i++)
-        l->producer[plan->steps[i].out] = i + 1;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const struct tf2__step *step = &plan->steps[i];
+        l->producer[step->out] = i + 1;
+        for (uint32_t k = 0; k < step->n_in; k++) {
+            if (step->in[k] != TF2_NO_TENSOR && step->kind != TF2__STEP_COPY && !step_is(step, TF2_OP_TRANSPOSE))
+                l->computed_with[step->in[k]] = true;
+        }
+    }
     return true;
 }
 

@@ -5,6 +5,7 @@
  *     memory [N, H, W, C]  what the caller writes
  *     view   [N, C, H, W]  of the same bytes, channels reversed for a network that wants BGR
  *
+ * The view stands for the graph's input, or for what the transpose behind an input [N, H, W, C] makes of it.
  * A QUANTIZE node whose grid is that of the pixels has nothing left to do: its result is the view, or a copy of its
  * bytes with a halo, whatever the bytes stand for. Any other reader gets float32, computed from the view by a PIXELS step.
  */
@@ -42,36 +43,43 @@ static bool is_exact(
     return true;
 }
 
+uint32_t tf2__plan_find_pixels(const struct tf2__plan *plan, tf2_tensor_id tensor)
+{
+    for (uint32_t i = 0; plan->pixels && i < plan->graph->n_inputs; i++) {
+        if (plan->inner_inputs[i] == tensor)
+            return plan->pixel_view[i];
+    }
+    return TF2_NO_TENSOR;
+}
+
 uint32_t tf2__plan_exact_pixels(const struct tf2__plan *plan, const struct tf2__node *node)
 {
     const struct tf2_graph *graph = plan->graph;
     const struct tf2__tensor *out = &graph->tensors[node->out];
     const float *offset = node->n_in > 1 ? tf2__graph_constant_f32(graph, node->in[1]) : NULL;
     bool plain = node->op->id == TF2_OP_QUANTIZE && node->activation.kind == TF2_ACTIVATION_NONE;
-    for (uint32_t i = 0; plan->pixels && plain && i < graph->n_inputs; i++) {
-        if (graph->inputs[i] != node->in[0])
-            continue;
-        const struct tf2__plan_tensor *view = &plan->tensors[plan->pixel_view[i]];
-        bool exact = only_convs_read(graph, node->out);
-        for (int64_t c = 0; c < view->shape.dim[1]; c++)
-            exact = exact && is_exact(&plan->preprocess, &out->quant, offset ? offset[c] : 0, c);
-        return exact ? plan->pixel_view[i] : TF2_NO_TENSOR;
+    const uint32_t view = plain ? tf2__plan_find_pixels(plan, node->in[0]) : TF2_NO_TENSOR;
+    if (view == TF2_NO_TENSOR || !only_convs_read(graph, node->out))
+        return TF2_NO_TENSOR;
+    for (int64_t c = 0; c < plan->tensors[view].shape.dim[1]; c++) {
+        if (!is_exact(&plan->preprocess, &out->quant, offset ? offset[c] : 0, c))
+            return TF2_NO_TENSOR;
     }
-    return TF2_NO_TENSOR;
+    return view;
 }
 
-/* Whether something reads the input as float32. */
-static bool needs_float(const struct tf2__plan *plan, tf2_tensor_id input)
+bool tf2__plan_needs_float(const struct tf2__plan *plan, tf2_tensor_id tensor)
 {
     const struct tf2_graph *graph = plan->graph;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        for (uint32_t k = 0; k < graph->nodes[i].n_in; k++) {
-            if (graph->nodes[i].in[k] == input && tf2__plan_exact_pixels(plan, &graph->nodes[i]) == TF2_NO_TENSOR)
+        const struct tf2__node *node = &graph->nodes[i];
+        for (uint32_t k = 0; k < node->n_in; k++) {
+            if (node->in[k] == tensor && tf2__plan_exact_pixels(plan, node) == TF2_NO_TENSOR)
                 return true;
         }
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++) {
-        if (graph->outputs[i].tensor == input)
+        if (graph->outputs[i].tensor == tensor)
             return true;
     }
     return false;
@@ -103,21 +111,23 @@ static void make_pixel_view(struct tf2__plan *plan, uint32_t memory, uint32_t vi
 
 enum tf2_status tf2__plan_pixels(struct tf2__plan *plan, uint32_t input, struct tf2_error *error)
 {
-    const uint32_t id = plan->graph->inputs[input];
+    const uint32_t id = plan->graph->inputs[input], inner = plan->inner_inputs[input];
     const struct tf2__plan_tensor *tensor = &plan->tensors[id];
+    const struct tf2_shape *shape = &plan->tensors[inner].shape;
     char text[128];
-    if (tensor->shape.n_dims != 4 || (tensor->shape.dim[1] != 1 && tensor->shape.dim[1] != 3))
+    if (shape->n_dims != 4 || (shape->dim[1] != 1 && shape->dim[1] != 3))
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "input '%s' of shape %s cannot take pixels, wanted [N, 1 or 3, H, W]",
-            tensor->name, tf2_shape_format(&tensor->shape, text, sizeof(text)));
+            error, TF2_ERR_SHAPE, "input '%s' of shape %s cannot take pixels, wanted %s", tensor->name,
+            tf2_shape_format(&tensor->shape, text, sizeof(text)),
+            inner == id ? "[N, 1 or 3, H, W]" : "[N, H, W, 1 or 3]");
     uint32_t memory = plan->n_tensors++, view = plan->n_tensors++;
     assert(view < plan->cap_tensors);
-    make_pixel_view(plan, memory, view, id);
+    make_pixel_view(plan, memory, view, inner);
     plan->inputs[input] = memory;
     plan->pixel_view[input] = view;
-    if (!needs_float(plan, id))
+    if (!tf2__plan_needs_float(plan, inner))
         return TF2_OK;
-    if (!tf2__plan_add_step(plan, TF2__STEP_PIXELS, tensor->name, &view, 1, id))
+    if (!tf2__plan_add_step(plan, TF2__STEP_PIXELS, tensor->name, &view, 1, inner))
         return tf2__fail_memory(error, sizeof(struct tf2__step), "a step");
     return TF2_OK;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "runtime/device.h"
+#include "transform/ir/layout.h"
 
 /* With at most this many channels a network input stays planar: vectors over channels would be mostly empty. */
 #define MAX_PLANAR_CHANNELS 4
@@ -67,12 +68,13 @@ static bool order_is_dense(const struct tf2_shape *shape)
 /* What the readers of a graph tensor are. */
 struct readers {
     bool any, only_convs, only_quantize;
-    bool padded; /* a convolution reads padding */
+    bool only_transpose; /* their kernels read any order */
+    bool padded;         /* a convolution reads padding */
 };
 
 static struct readers classify_readers(const struct tf2_graph *graph, tf2_tensor_id tensor)
 {
-    struct readers r = {.only_convs = true, .only_quantize = true};
+    struct readers r = {.only_convs = true, .only_quantize = true, .only_transpose = true};
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct tf2__node *node = &graph->nodes[i];
         for (uint32_t k = 0; k < node->n_in; k++) {
@@ -80,6 +82,7 @@ static struct readers classify_readers(const struct tf2_graph *graph, tf2_tensor
                 continue;
             r.any = true;
             r.only_quantize &= node->op->id == TF2_OP_QUANTIZE;
+            r.only_transpose &= node->op->id == TF2_OP_TRANSPOSE;
             if (node->op->id != TF2_OP_CONV || k != 0) {
                 r.only_convs = false;
                 continue;
@@ -94,6 +97,13 @@ static struct readers classify_readers(const struct tf2_graph *graph, tf2_tensor
     return r;
 }
 
+static void mark_planar(struct tf2__plan *plan, tf2_tensor_id inner_input)
+{
+    struct tf2__plan_tensor *tensor = &plan->tensors[inner_input];
+    tensor->planar = classify_readers(plan->graph, inner_input).only_convs && tensor->shape.n_dims >= 3 &&
+                     tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
+}
+
 static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *error)
 {
     const struct tf2_graph *graph = plan->graph;
@@ -101,14 +111,14 @@ static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *err
         uint32_t id = graph->inputs[i];
         struct tf2__plan_tensor *tensor = &plan->tensors[id];
         const struct readers r = classify_readers(graph, id);
-        tensor->planar =
-            r.only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
+        plan->inner_inputs[i] = tf2__layout_inner_input(graph, i);
+        mark_planar(plan, plan->inner_inputs[i]);
         if (plan->pixels) {
             TF2__TRY(tf2__plan_pixels(plan, i, error));
             continue;
         }
         bool same_order = !plan->policy.channels_last || order_is_dense(&tensor->shape) || tensor->planar;
-        if (!r.any || r.only_quantize || (same_order && !(r.padded && plan->policy.halo))) {
+        if (!r.any || r.only_quantize || r.only_transpose || (same_order && !(r.padded && plan->policy.halo))) {
             tensor->dense = true;
             plan->inputs[i] = id;
             continue;
@@ -189,6 +199,8 @@ plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_er
             TF2__TRY(plan_exact_pixels(plan, node, pixels, error));
             continue;
         }
+        if (tf2__layout_turns_input(plan->graph, node) && tf2__plan_find_pixels(plan, node->out) != TF2_NO_TENSOR)
+            continue; /* computed from the pixels */
         bool copies = is_copy(node->op->id) && node->activation.kind == TF2_ACTIVATION_NONE;
         enum tf2__step_kind kind = copies ? TF2__STEP_COPY : TF2__STEP_NODE;
         uint32_t data = node->n_in ? node->in[0] : TF2_NO_TENSOR;
@@ -218,7 +230,8 @@ init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struc
     plan->outputs = tf2__arena_alloc(&plan->arena, graph->n_outputs, sizeof(*plan->outputs));
     plan->fill_once = tf2__arena_alloc(&plan->arena, plan->cap_tensors, sizeof(*plan->fill_once));
     plan->pixel_view = tf2__arena_alloc(&plan->arena, graph->n_inputs, sizeof(*plan->pixel_view));
-    if (!shapes || !plan->tensors || !plan->inputs || !plan->pixel_view || !plan->outputs || !plan->fill_once)
+    plan->inner_inputs = tf2__arena_alloc(&plan->arena, graph->n_inputs, sizeof(*plan->inner_inputs));
+    if (!shapes || !plan->tensors || !plan->inputs || !plan->pixel_view || !plan->inner_inputs || !plan->outputs || !plan->fill_once)
         return tf2__fail_memory(error, plan->cap_tensors * sizeof(*plan->tensors), "a plan");
     TF2__TRY(tf2__graph_infer(graph, input_shapes, shapes, error));
     for (uint32_t i = 0; i < graph->n_tensors; i++)

@@ -91,7 +91,8 @@ struct tf2__plan {
     struct tf2__layout_policy policy;
     bool pixels; /* inputs are u8 [N, H, W, C] */
     struct tf2_preprocess preprocess;
-    uint32_t *pixel_view;             /* per graph input: its pixels in the network's order of channels */
+    tf2_tensor_id *inner_inputs;      /* per graph input: tf2__layout_inner_input */
+    uint32_t *pixel_view;             /* per graph input: its pixels [N, C, H, W], in the network's order of channels */
     struct tf2__plan_tensor *tensors; /* the graph's, then dense stand-ins for inputs and outputs */
     uint32_t n_tensors, cap_tensors;
     struct tf2__step *steps;
@@ -125,6 +126,10 @@ int64_t tf2__plan_offset(const struct tf2__plan *plan, uint32_t tensor);
 
 /* pixels.c: inputs that are pixels: the tensors for graph input i, and what the nodes that read it become. */
 enum tf2_status tf2__plan_pixels(struct tf2__plan *plan, uint32_t input, struct tf2_error *error);
+/* The pixels behind an inner input; TF2_NO_TENSOR: the tensor is none. */
+uint32_t tf2__plan_find_pixels(const struct tf2__plan *plan, tf2_tensor_id tensor);
+/* Whether something reads an inner input as float32. */
+bool tf2__plan_needs_float(const struct tf2__plan *plan, tf2_tensor_id tensor);
 /* Whether a COPY step copies bytes as they are, without rescaling: pixels that are quantized values. */
 static inline bool tf2__plan_copies_pixels(const struct tf2__step *step)
 {

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "transform/ir/layout.h"
 #include "transform/pass/pass.h"
 
 enum tf2_status tf2__model_check_preprocess(const struct tf2_preprocess *preprocess, struct tf2_error *error)
@@ -167,9 +168,11 @@ enum tf2_status tf2_model_fact(const struct tf2_model *model, size_t index, stru
     return TF2_OK;
 }
 
-static void describe(const struct tf2__tensor *tensor, const char *name, struct tf2_tensor_info *info)
+static void describe(
+    const struct tf2__tensor *tensor, const char *name, enum tf2_layout layout, struct tf2_tensor_info *info)
 {
-    *info = (struct tf2_tensor_info){.name = name, .dtype = tensor->dtype, .shape = tensor->shape};
+    *info = (struct tf2_tensor_info){
+        .name = name, .dtype = tensor->dtype, .shape = tensor->shape, .layout = layout};
 }
 
 enum tf2_status tf2_model_input(const struct tf2_model *model, size_t index, struct tf2_tensor_info *info)
@@ -177,7 +180,7 @@ enum tf2_status tf2_model_input(const struct tf2_model *model, size_t index, str
     if (!model || !info || index >= model->graph->n_inputs)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__tensor *tensor = &model->graph->tensors[model->graph->inputs[index]];
-    describe(tensor, tensor->name, info);
+    describe(tensor, tensor->name, tf2__layout_of_input(model->graph, (uint32_t)index), info);
     return TF2_OK;
 }
 
@@ -186,6 +189,8 @@ enum tf2_status tf2_model_output(const struct tf2_model *model, size_t index, st
     if (!model || !info || index >= model->graph->n_outputs)
         return TF2_ERR_INVALID_ARGUMENT;
     const struct tf2__graph_output *output = &model->graph->outputs[index];
-    describe(&model->graph->tensors[output->tensor], output->name, info);
+    describe(
+        &model->graph->tensors[output->tensor], output->name,
+        tf2__layout_of_output(model->graph, (uint32_t)index), info);
     return TF2_OK;
 }

@@ -6,6 +6,7 @@
  * the model's preprocessing or none: a quarter of the size. Where runs of differences (docs/model-format.md)
  * are shorter still, those. Outputs and other inputs are floats.
  */
+#include "transform/ir/layout.h"
 #include "transform/model/tf2_format.h"
 
 #include <float.h>
@@ -35,11 +36,14 @@ static float affine_value(const struct affine *affine, size_t i, uint8_t p)
     return v * affine->scale;
 }
 
-static void affine_shape(struct affine *affine, const struct tf2_shape *shape)
+/* The channels of a tensor; 0: it has none. */
+static int64_t affine_shape(struct affine *affine, const struct tf2_shape *shape, enum tf2_layout layout)
 {
+    const uint32_t dim = tf2__layout_channel_dim(layout, shape->n_dims);
     affine->channel_elements = 1;
-    for (uint32_t d = 2; d < shape->n_dims; d++)
+    for (uint32_t d = dim + 1; d < shape->n_dims; d++)
         affine->channel_elements *= (size_t)shape->dim[d];
+    return shape->n_dims >= 2 ? shape->dim[dim] : 0;
 }
 
 static const struct tf2__tensor *input_tensor(const struct tf2_graph *graph, uint32_t i)
@@ -88,12 +92,13 @@ static bool to_bytes(const struct affine *affine, const void *values, size_t n, 
 }
 
 /* The model's preprocessing for an input of this shape; n_means 0 when it has no such channels. */
-static struct affine preprocessing(const struct tf2_preprocess *preprocess, const struct tf2_shape *shape)
+static struct affine
+preprocessing(const struct tf2_preprocess *preprocess, const struct tf2_shape *shape, enum tf2_layout layout)
 {
     struct affine affine = {.scale = preprocess->scale == 0 ? 1 : preprocess->scale};
-    affine_shape(&affine, shape);
-    if (shape->n_dims >= 2 && shape->dim[1] <= (int64_t)TF2__COUNT(preprocess->mean)) {
-        affine.n_means = (uint32_t)shape->dim[1];
+    const int64_t n_channels = affine_shape(&affine, shape, layout);
+    if (n_channels <= (int64_t)TF2__COUNT(preprocess->mean)) {
+        affine.n_means = (uint32_t)n_channels;
         memcpy(affine.mean, preprocess->mean, affine.n_means * sizeof(*affine.mean));
     }
     return affine;
@@ -147,12 +152,18 @@ static void make_runs(const uint8_t *bytes, size_t n, size_t distance, struct tf
     tf2__free(&runs->env, r);
 }
 
+/* Elements of a row: one, or all the channels of each pixel. */
+static size_t row_size(const struct tf2_shape *shape, enum tf2_layout layout)
+{
+    const uint32_t n = shape->n_dims;
+    size_t size = n ? (size_t)shape->dim[n - 1] : 1;
+    return layout == TF2_LAYOUT_NHWC ? size * (size_t)shape->dim[n - 2] : size;
+}
+
 static void put_bytes(
-    struct tf2__buffer *section, const struct affine *affine, const struct tf2_shape *shape,
-    const uint8_t *bytes, size_t n)
+    struct tf2__buffer *section, const struct affine *affine, size_t distance, const uint8_t *bytes, size_t n)
 {
     struct tf2__buffer runs;
-    size_t distance = shape->n_dims ? (size_t)shape->dim[shape->n_dims - 1] : 1;
     tf2__buffer_init(&runs, &section->env);
     make_runs(bytes, n, distance, &runs);
     tf2__buffer_u8(section, runs.n ? TF2__EXAMPLE_RUNS : TF2__EXAMPLE_U8);
@@ -171,17 +182,18 @@ static void put_bytes(
 }
 
 static void put_input(
-    const struct tf2_model *model, const struct tf2_shape *shape, const void *values,
-    struct tf2__buffer *section)
+    const struct tf2_model *model, uint32_t index, const void *values, struct tf2__buffer *section)
 {
+    const struct tf2_shape *shape = &input_tensor(model->graph, index)->shape;
+    const enum tf2_layout layout = tf2__layout_of_input(model->graph, index);
     size_t n = (size_t)tf2_shape_count(shape);
     const struct affine maps[] = {
-        preprocessing(&model->preprocess, shape), {.scale = 1, .channel_elements = 1}};
+        preprocessing(&model->preprocess, shape, layout), {.scale = 1, .channel_elements = 1}};
     uint8_t *bytes = tf2__alloc(&model->env, n);
     section->failed |= !bytes;
     for (size_t i = 0; i < TF2__COUNT(maps) && bytes; i++) {
         if (to_bytes(&maps[i], values, n, bytes)) {
-            put_bytes(section, &maps[i], shape, bytes, n);
+            put_bytes(section, &maps[i], row_size(shape, layout), bytes, n);
             tf2__free(&model->env, bytes);
             return;
         }
@@ -211,7 +223,7 @@ enum tf2_status tf2__example_write(
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         const struct tf2__tensor *tensor = input_tensor(graph, i);
         TF2__TRY(check_values(tensor, tensor->name, inputs[i], error));
-        put_input(model, &tensor->shape, inputs[i], section);
+        put_input(model, i, inputs[i], section);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++) {
         const struct tf2__tensor *tensor = output_tensor(graph, i);
@@ -289,14 +301,15 @@ static bool is_finite_map(float mean, float scale)
     return fabsf((0 - mean) * scale) <= FLT_MAX && fabsf((255 - mean) * scale) <= FLT_MAX;
 }
 
-static struct affine read_affine(struct tf2__cursor *c, const struct tf2_shape *shape)
+static struct affine
+read_affine(struct tf2__cursor *c, const struct tf2_shape *shape, enum tf2_layout layout)
 {
     const unsigned char *at = c->at;
     struct affine affine = {.scale = tf2__cursor_f32(c, "scale")};
     bool good = is_finite_map(0, affine.scale);
-    affine_shape(&affine, shape);
+    const int64_t n_channels = affine_shape(&affine, shape, layout);
     affine.n_means = tf2__cursor_u8(c, "number of means");
-    if (affine.n_means && (shape->n_dims < 2 || shape->dim[1] != affine.n_means)) {
+    if (affine.n_means && n_channels != affine.n_means) {
         tf2__cursor_fail(
             c, at, TF2_ERR_FORMAT, "%u means, wanted none or one for each channel", affine.n_means);
         affine.n_means = 0;
@@ -310,8 +323,9 @@ static struct affine read_affine(struct tf2__cursor *c, const struct tf2_shape *
     return affine;
 }
 
-static void read_input(struct tf2__cursor *c, const struct tf2_shape *shape, float *out)
+static void read_input(struct tf2__cursor *c, const struct tf2_graph *graph, uint32_t index, float *out)
 {
+    const struct tf2_shape *shape = &input_tensor(graph, index)->shape;
     size_t n = (size_t)tf2_shape_count(shape);
     const unsigned char *at = c->at;
     uint8_t form = tf2__cursor_u8(c, "form of an example input");
@@ -324,7 +338,7 @@ static void read_input(struct tf2__cursor *c, const struct tf2_shape *shape, flo
             c, at, TF2_ERR_FORMAT, "form %u of an example input, wanted 0 to %d", form, TF2__EXAMPLE_RUNS);
         return;
     }
-    const struct affine affine = read_affine(c, shape);
+    const struct affine affine = read_affine(c, shape, tf2__layout_of_input(graph, index));
     if (form == TF2__EXAMPLE_U8)
         read_bytes(c, n, out);
     else
@@ -337,7 +351,7 @@ enum tf2_status
 tf2__example_read(struct tf2__cursor *cursor, const struct tf2_graph *graph, float *const *outs)
 {
     for (uint32_t i = 0; i < graph->n_inputs && cursor->status == TF2_OK; i++)
-        read_input(cursor, &input_tensor(graph, i)->shape, outs ? outs[i] : NULL);
+        read_input(cursor, graph, i, outs ? outs[i] : NULL);
     for (uint32_t i = 0; i < graph->n_outputs && cursor->status == TF2_OK; i++) {
         const struct tf2__tensor *tensor = output_tensor(graph, i);
         if (tensor->dtype != TF2_DTYPE_F32)

@@ -6,6 +6,7 @@
  * there as integers does too. At the end of the network, where only floats are wanted, nodes that merely move data go
  * back to float, so that the last convolution writes its sums as they are and nothing is rounded to 8 bits.
  */
+#include "transform/ir/layout.h"
 #include "transform/quant/scheme.h"
 
 #include <math.h>
@@ -311,7 +312,8 @@ tf2__scheme_assign(struct tf2__scheme *scheme, const bool *forced_float, struct 
     if (!a.can || !a.n_uses || !a.n_int || !a.floatable)
         return tf2__fail_memory(error, graph->n_tensors * sizeof(*a.n_uses), "a quantization scheme");
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        a.can[i] = !(forced_float && forced_float[i]) && has_int_form(graph, &graph->nodes[i]);
+        a.can[i] = !(forced_float && forced_float[i]) && has_int_form(graph, &graph->nodes[i]) &&
+                   !tf2__layout_turns_input(graph, &graph->nodes[i]); /* it says how the input lies */
     count_uses(&a);
     go_forward(&a);
     find_floatable(&a);

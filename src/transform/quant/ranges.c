@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "transform/ir/layout.h"
 #include "transform/quant/scheme.h"
 
 #define N_FUTURE 300
@@ -41,6 +42,14 @@ static void spread_ranges(struct tf2__scheme *s)
     }
 }
 
+/* An input, or one turned to channels first. */
+static bool is_inner_input(const struct tf2_graph *graph, tf2_tensor_id t)
+{
+    const uint32_t producer = graph->tensors[t].producer;
+    return graph->tensors[t].is_input ||
+           (producer != TF2__NO_NODE && tf2__layout_turns_input(graph, &graph->nodes[producer]));
+}
+
 void tf2__scheme_expect(
     struct tf2__scheme *s, const struct tf2__observer *observers, double n_future, const double *factor)
 {
@@ -50,7 +59,7 @@ void tf2__scheme_expect(
         if (!tf2__scheme_is_source(s, t))
             continue;
         /* Inputs of a network are bounded, mostly: pixels. */
-        struct tf2__range own = s->graph->tensors[t].is_input
+        struct tf2__range own = is_inner_input(s->graph, t)
                                     ? tf2__range_choose(&observers[t], TF2_RANGE_MINMAX, 100)
                                     : tf2__range_expect(&observers[t], n_future);
         range->low = fmin(range->low, own.low);
@@ -102,11 +111,15 @@ enum tf2_status tf2__scheme_ranges(
     return TF2_OK;
 }
 
-bool tf2__quant_is_pixels(const float *values, const struct tf2_shape *shape, const float *mean, float scale)
+bool tf2__quant_is_pixels(
+    const float *values, const struct tf2_shape *shape, uint32_t channel_dim, const float *mean, float scale)
 {
-    const int64_t n_inner = tf2_shape_count(shape) / (shape->dim[0] * shape->dim[1]);
+    const int64_t n_channels = shape->dim[channel_dim];
+    int64_t n_inner = 1;
+    for (uint32_t d = channel_dim + 1; d < shape->n_dims; d++)
+        n_inner *= shape->dim[d];
     for (int64_t i = 0, n = tf2_shape_count(shape); i < n; i++) {
-        double pixel = values[i] / (double)scale + mean[i / n_inner % shape->dim[1]];
+        double pixel = values[i] / (double)scale + mean[i / n_inner % n_channels];
         if (!(fabs(pixel - rint(pixel)) < 1e-3 && pixel > -0.5 && pixel < 255.5))
             return false;
     }

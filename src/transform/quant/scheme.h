@@ -94,14 +94,15 @@ void tf2__scheme_adopt(
 bool tf2__scheme_is_source(const struct tf2__scheme *scheme, tf2_tensor_id t);
 
 /*
- * An input whose values are (pixel - mean[c]) * scale is quantized so that the u8 numbers are the pixels, when only
+ * An inner input (tf2__layout_inner_input) whose values are (pixel - mean[c]) * scale is quantized so that the u8 numbers are the pixels, when only
  * convolutions read it as integers. Its readers' biases have to take the offset in: see tf2__scheme_weights.
  */
 enum tf2_status tf2__scheme_pixels(
     struct tf2__scheme *scheme, tf2_tensor_id input, const float *mean, float pixel_scale,
     struct tf2_error *error);
 /* Whether all values are (pixel - mean[c]) * scale for 8-bit pixels. */
-bool tf2__quant_is_pixels(const float *values, const struct tf2_shape *shape, const float *mean, float scale);
+bool tf2__quant_is_pixels(
+    const float *values, const struct tf2_shape *shape, uint32_t channel_dim, const float *mean, float scale);
 
 /*
  * Rounds the weights of every integer node to nearest, with the scale of least error, and sets the biases. stats: per
