@@ -370,6 +370,12 @@ static enum tf2_status copy_u8(struct tf2__lowering *l, const struct tf2__node *
     return add_int8(l, TF2_OP_LOOKUP, &tail, NULL, in, 2, &l->u8[node->out], error);
 }
 
+/* Nobody but the caller reads it: at the end data is moved as floats, as everywhere in this library. */
+static bool is_last(const struct tf2__lowering *l, const struct tf2__node *node)
+{
+    return l->uses.count[node->out] == 1 && tf2__uses_single(&l->uses, node->out) == TF2__NO_NODE;
+}
+
 static enum tf2_status lower_next(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
 {
     if (node->op->id == TF2_OP_QUANTIZE)
@@ -381,7 +387,7 @@ static enum tf2_status lower_next(struct tf2__lowering *l, const struct tf2__nod
         return TF2_OK;
     }
     if (is_move(node) && has_u8(l, node->in[0]) && !quant_of(l, node->in[0])->channel_zero_point &&
-        pads_exactly(l, node))
+        pads_exactly(l, node) && !is_last(l, node))
         return move(l, node, error);
     return compute(l, node, error);
 }
