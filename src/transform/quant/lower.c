@@ -8,6 +8,9 @@
  * the new one; a node computes on integers when its data inputs have u8 forms, its operator has an integer form, and its
  * result is rounded (convolutions, products and averages can also write floats). Nodes that only move data do so on u8.
  * All others stay float, with the roundings around them. So a rounding is never lost and none is added.
+ *
+ * A sum that is rounded together with a convolution's result, which is not, is the convolution's residual: such a
+ * convolution waits for the sum.
  */
 #include "transform/quant/lower.h"
 
@@ -217,7 +220,7 @@ static enum tf2_status lower_node(
     switch (node->op->id) {
     case TF2_OP_CONV:
     case TF2_OP_GEMM:
-        return tf2__lower_dense(l, node, tail, out, error);
+        return tf2__lower_dense(l, node, TF2_NO_TENSOR, tail, out, error);
     case TF2_OP_POOL:
         if (rounded || ((const struct tf2_pool_attr *)node->attr)->kind == TF2_POOL_AVG)
             return lower_same(l, node, tail, out, error);
@@ -264,6 +267,32 @@ static bool is_refusal(enum tf2_status status)
     return status == TF2_ERR_UNSUPPORTED || status == TF2_ERR_VALUE || status == TF2_ERR_SHAPE;
 }
 
+/* The sum of a convolution's result, which nobody else reads, and a rounded tensor of its shape; NULL: there is none. */
+static const struct tf2__node *find_sum(const struct tf2__lowering *l, const struct tf2__node *conv)
+{
+    const uint32_t reader = tf2__uses_single(&l->uses, conv->out);
+    const struct tf2__node *sum = reader == TF2__NO_NODE ? NULL : &l->from->nodes[reader];
+    if (conv->op->id != TF2_OP_CONV || !has_u8(l, conv->in[0]) || !sum || sum->op->id != TF2_OP_ELTWISE ||
+        sum->n_in != 2)
+        return NULL;
+    const struct tf2_eltwise_attr *attr = sum->attr;
+    const tf2_tensor_id other = sum->in[sum->in[0] == conv->out];
+    const uint32_t producer = l->from->tensors[other].producer;
+    if (attr->kind != TF2_ELTWISE_SUM || attr->has_coefficients || producer == TF2__NO_NODE ||
+        l->from->nodes[producer].op->id != TF2_OP_DEQUANTIZE ||
+        !tf2_shape_equal(&l->from->tensors[other].shape, &l->from->tensors[conv->out].shape))
+        return NULL;
+    return find_tail(l, sum).quant ? sum : NULL;
+}
+
+/* A node's integer form is there: it stands for all that the tail has taken in. */
+static void take_in(struct tf2__lowering *l, const struct tf2__lower_tail *tail, tf2_tensor_id out)
+{
+    (tail->quant ? l->u8 : l->f32)[tail->last] = out;
+    if (tail->activation_node != TF2__NO_NODE)
+        l->done[tail->activation_node] = true;
+}
+
 static enum tf2_status compute(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
 {
     const struct tf2__lower_tail tail = find_tail(l, node);
@@ -274,10 +303,40 @@ static enum tf2_status compute(struct tf2__lowering *l, const struct tf2__node *
         return tf2__fail(error, status, "%s", problem.message);
     if (status != TF2_OK || out == TF2_NO_TENSOR)
         return copy_float(l, node, error);
-    (tail.quant ? l->u8 : l->f32)[tail.last] = out;
-    if (tail.activation_node != TF2__NO_NODE)
-        l->done[tail.activation_node] = true;
+    take_in(l, &tail, out);
     return TF2_OK;
+}
+
+/* A sum that a convolution waits for. */
+static enum tf2_status compute_sum(
+    struct tf2__lowering *l, const struct tf2__node *sum, const struct tf2__node *conv, struct tf2_error *error)
+{
+    const struct tf2__lower_tail tail = find_tail(l, sum);
+    const tf2_tensor_id other = sum->in[sum->in[0] == conv->out];
+    struct tf2_error problem;
+    tf2_tensor_id out = TF2_NO_TENSOR;
+    enum tf2_status status = TF2_OK;
+    if (has_u8(l, other))
+        status = tf2__lower_dense(l, conv, l->u8[other], &tail, &out, &problem);
+    if (status != TF2_OK && !is_refusal(status))
+        return tf2__fail(error, status, "%s", problem.message);
+    if (status == TF2_OK && out != TF2_NO_TENSOR) {
+        take_in(l, &tail, out);
+        return TF2_OK;
+    }
+    TF2__TRY(compute(l, conv, error));
+    return compute(l, sum, error);
+}
+
+/* The convolution that waits for this sum; NULL: none does. */
+static const struct tf2__node *find_waiting(const struct tf2__lowering *l, const struct tf2__node *sum)
+{
+    for (uint32_t k = 0; sum->op->id == TF2_OP_ELTWISE && k < sum->n_in; k++) {
+        const uint32_t producer = l->from->tensors[sum->in[k]].producer;
+        if (producer != TF2__NO_NODE && l->waits[producer])
+            return &l->from->nodes[producer];
+    }
+    return NULL;
 }
 
 /* Whether what a PAD adds is one of the 256 numbers, or is going to be rounded to one. */
@@ -389,6 +448,13 @@ static enum tf2_status lower_next(struct tf2__lowering *l, const struct tf2__nod
     if (is_move(node) && has_u8(l, node->in[0]) && !quant_of(l, node->in[0])->channel_zero_point &&
         pads_exactly(l, node) && !is_last(l, node))
         return move(l, node, error);
+    const struct tf2__node *conv = find_waiting(l, node);
+    if (conv)
+        return compute_sum(l, node, conv, error);
+    if (find_sum(l, node)) {
+        l->waits[node - l->from->nodes] = true;
+        return TF2_OK;
+    }
     return compute(l, node, error);
 }
 
@@ -436,10 +502,12 @@ enum tf2_status tf2__quant_lower(struct tf2_graph **graph, struct tf2_error *err
     l.u8 = tf2__calloc(&env, l.from->n_tensors, sizeof(*l.u8));
     l.f32 = tf2__calloc(&env, l.from->n_tensors, sizeof(*l.f32));
     l.done = tf2__calloc(&env, l.from->n_nodes, sizeof(*l.done));
-    if (status == TF2_OK && (!l.u8 || !l.f32 || !l.done))
+    l.waits = tf2__calloc(&env, l.from->n_nodes, sizeof(*l.waits));
+    if (status == TF2_OK && (!l.u8 || !l.f32 || !l.done || !l.waits))
         status = tf2__fail_memory(error, l.from->n_tensors * sizeof(*l.u8), "an integer graph");
     if (status == TF2_OK)
         status = lower_all(&l, error);
+    tf2__free(&env, l.waits);
     tf2__free(&env, l.done);
     tf2__free(&env, l.f32);
     tf2__free(&env, l.u8);

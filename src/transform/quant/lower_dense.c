@@ -33,7 +33,7 @@ struct dense {
     int64_t n_out, n_k;
     uint32_t n_parts;
     struct tf2__quant quant; /* of the weights, in the new graph */
-    tf2_tensor_id in[3];     /* in the new graph */
+    tf2_tensor_id in[4];     /* in the new graph; the last one is a residual */
 };
 
 /* The scale of output o's weights. */
@@ -178,7 +178,7 @@ static enum tf2_status add_node(
     const void *attr, tf2_tensor_id *out, struct tf2_error *error)
 {
     return tf2__graph_add_int8(
-        l->to, d->node->op->id, name, attr, d->in, d->bias ? 3 : 2, &tail->activation,
+        l->to, d->node->op->id, name, attr, d->in, d->in[3] != TF2_NO_TENSOR ? 4 : d->bias ? 3 : 2, &tail->activation,
         tail->quant ? TF2_DTYPE_U8 : TF2_DTYPE_F32, tail->quant, out, error);
 }
 
@@ -250,14 +250,16 @@ static enum tf2_status split_conv(
 }
 
 enum tf2_status tf2__lower_dense(
-    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail, tf2_tensor_id *out,
-    struct tf2_error *error)
+    struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual, const struct tf2__lower_tail *tail,
+    tf2_tensor_id *out, struct tf2_error *error)
 {
     struct dense d;
     char name[TF2__REWRITE_NAME_BYTES];
     const bool conv = node->op->id == TF2_OP_CONV;
-    if (!find_dense(l, node, &d))
+    *out = TF2_NO_TENSOR;
+    if (!find_dense(l, node, &d) || (residual != TF2_NO_TENSOR && d.n_parts > 1))
         return TF2_OK;
+    d.in[3] = residual;
     TF2__TRY(add_bias(l, &d, error));
     tf2__lower_name(l, tail->name, "u8", name);
     if (d.n_parts > 1)

@@ -13,6 +13,7 @@ struct tf2__lowering {
     struct tf2__uses uses;     /* of `from` */
     tf2_tensor_id *u8, *f32;   /* per tensor of `from`: its forms in `to`; TF2_NO_TENSOR */
     bool *done;                /* per node of `from`: taken in by an earlier one */
+    bool *waits;               /* per node of `from`: a convolution that a later sum takes in */
 };
 
 /* What follows a node, as far as nobody else reads it. */
@@ -34,10 +35,11 @@ void tf2__lower_name(
 
 /*
  * The integer form of a convolution or GEMM on the u8 form of its input; *out is NO_TENSOR when there is none (weights
- * without integers, sums that would not fit). The output is tail->quant, or float32.
+ * without integers, sums that would not fit). residual: a u8 tensor of `to` to be added (convolutions); NO_TENSOR. The
+ * output is tail->quant, or float32.
  */
 enum tf2_status tf2__lower_dense(
-    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail, tf2_tensor_id *out,
-    struct tf2_error *error);
+    struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual, const struct tf2__lower_tail *tail,
+    tf2_tensor_id *out, struct tf2_error *error);
 
 #endif
