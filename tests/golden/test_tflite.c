@@ -27,10 +27,24 @@ static const struct mtcnn {
     size_t n_outputs;
     struct output outputs[3];
 } nets[] = {
-    {"pnet_160x120", "pnet", 1, 120, 160, 55, 75, 2,
+    {"pnet_160x120",
+     "pnet",
+     1,
+     120,
+     160,
+     55,
+     75,
+     2,
      {{"prob", "pnet/prob1", 2}, {"reg", "pnet/conv4-2/BiasAdd", 4}}},
     {"rnet", "rnet", 8, 24, 24, 0, 0, 2, {{"prob", "rnet/prob1", 2}, {"reg", "rnet/conv5-2/conv5-2", 4}}},
-    {"onet", "onet", 8, 48, 48, 0, 0, 3,
+    {"onet",
+     "onet",
+     8,
+     48,
+     48,
+     0,
+     0,
+     3,
      {{"prob", "onet/prob1", 2}, {"reg", "onet/conv6-2/conv6-2", 4}, {"points", "onet/conv6-3/conv6-3", 10}}},
 };
 
@@ -49,17 +63,18 @@ static float *reversed(const float *from, int64_t n, int64_t a, int64_t b, int64
     return to;
 }
 
-static void check_output(const struct golden_net *net, const struct mtcnn *m, const struct output *o, int64_t batch,
-                         int64_t first)
+static void check_output(
+    const struct golden_net *net, const struct mtcnn *m, const struct output *o, int64_t batch, int64_t first)
 {
     char what[128];
     const int64_t rows = m->out_rows ? m->out_rows : 1, columns = m->out_rows ? m->out_columns : 1;
     const int64_t per_item = rows * columns * o->channels;
-    const struct tf2_shape in_file = m->out_rows ? SHAPE(m->n, o->channels, rows, columns) : SHAPE(m->n, o->channels);
-    struct tf2_array wanted =
-        golden_npy(golden_sharedf("reference/mtcnn/%s_%s.npy", m->name, o->reference), TF2_DTYPE_F32, in_file);
-    float *turned = reversed(
-        (const float *)wanted.data + first * per_item, batch, o->channels, rows, columns);
+    const struct tf2_shape in_file =
+        m->out_rows ? SHAPE(m->n, o->channels, rows, columns) : SHAPE(m->n, o->channels);
+    struct tf2_array wanted = golden_npy(
+        golden_sharedf("reference/mtcnn/%s_%s.npy", m->name, o->reference), TF2_DTYPE_F32, in_file);
+    float *turned =
+        reversed((const float *)wanted.data + first * per_item, batch, o->channels, rows, columns);
     const float *found = golden_output(
         net, o->name, m->out_rows ? SHAPE(batch, columns, rows, o->channels) : SHAPE(batch, o->channels));
     snprintf(what, sizeof(what), "%s %s, batch %d", m->file, o->reference, (int)batch);
@@ -72,7 +87,8 @@ static void run_mtcnn(const struct mtcnn *m, const char *device, int64_t batch)
 {
     struct golden_net net;
     struct tf2_array input = golden_npy(
-        golden_sharedf("reference/mtcnn/%s_input.npy", m->name), TF2_DTYPE_F32, SHAPE(m->n, 3, m->rows, m->columns));
+        golden_sharedf("reference/mtcnn/%s_input.npy", m->name), TF2_DTYPE_F32,
+        SHAPE(m->n, 3, m->rows, m->columns));
     float *turned = reversed(input.data, m->n, 3, m->rows, m->columns);
     golden_import(&net, golden_sharedf("models/mtcnn/tflite/%s.tflite", m->file), NULL, NULL);
     golden_prepare_batch(&net, device, batch);
@@ -125,8 +141,8 @@ static void test_mtcnn_other_size(void **state)
 
 static float *load_pictures(void)
 {
-    struct tf2_array pixels = golden_npy(
-        golden_shared("images/cifar10/images_u8.npy"), TF2_DTYPE_U8, SHAPE(N_PICTURES, 32, 32, 3));
+    struct tf2_array pixels =
+        golden_npy(golden_shared("images/cifar10/images_u8.npy"), TF2_DTYPE_U8, SHAPE(N_PICTURES, 32, 32, 3));
     float *values = golden_floats(N_PICTURES * N_PIXELS);
     for (size_t i = 0; i < N_PICTURES * N_PIXELS; i++)
         values[i] = ((const uint8_t *)pixels.data)[i];
@@ -145,7 +161,8 @@ static void test_resnet8(void **state)
     static const int64_t batches[] = {1, 25};
     for (size_t i = 0; i < 2; i++) {
         struct golden_net net;
-        golden_import(&net, golden_shared("models/resnet8_cifar10_tflite/pretrainedResnet.tflite"), NULL, NULL);
+        golden_import(
+            &net, golden_shared("models/resnet8_cifar10_tflite/pretrainedResnet.tflite"), NULL, NULL);
         golden_prepare_batch(&net, "cl:0", batches[i]);
         golden_run_all(&net, values, N_PICTURES, N_CLASSES, results);
         golden_compare("resnet8", results, wanted.data, (size_t)N_PICTURES * N_CLASSES, TOLERANCE);
@@ -170,11 +187,27 @@ struct quantized {
 };
 
 static const struct quantized mobilenet = {
-    "mobilenet", "models/mobilenet_v1_0.25_128/mobilenet_v1_0.25_128_quant.tflite", "mobilenet_v1_0.25_128",
-    "quant_u8", "quant_u8_integer", TF2_DTYPE_U8, 16, 128, 1001, 0};
+    "mobilenet",
+    "models/mobilenet_v1_0.25_128/mobilenet_v1_0.25_128_quant.tflite",
+    "mobilenet_v1_0.25_128",
+    "quant_u8",
+    "quant_u8_integer",
+    TF2_DTYPE_U8,
+    16,
+    128,
+    1001,
+    0};
 static const struct quantized resnet8 = {
-    "resnet8", "models/resnet8_cifar10_tflite/pretrainedResnet_quant.tflite", "resnet8_cifar10_tflite", "quant_i8",
-    "quant_i8_integer", TF2_DTYPE_S8, N_PICTURES, 32, N_CLASSES, -128};
+    "resnet8",
+    "models/resnet8_cifar10_tflite/pretrainedResnet_quant.tflite",
+    "resnet8_cifar10_tflite",
+    "quant_i8",
+    "quant_i8_integer",
+    TF2_DTYPE_S8,
+    N_PICTURES,
+    32,
+    N_CLASSES,
+    -128};
 
 /* The bytes as 0 .. 255. */
 static float *load_steps(const struct quantized *m, const char *file)
@@ -183,15 +216,15 @@ static float *load_steps(const struct quantized *m, const char *file)
         golden_sharedf("reference/%s/%s.npy", m->folder, file), m->dtype, SHAPE(m->n, m->n_classes));
     float *steps = golden_floats((size_t)(m->n * m->n_classes));
     for (int64_t i = 0; i < m->n * m->n_classes; i++)
-        steps[i] = (float)((m->dtype == TF2_DTYPE_U8 ? ((const uint8_t *)array.data)[i]
-                                                     : ((const int8_t *)array.data)[i]) - m->zero_point);
+        steps[i] =
+            (float)((m->dtype == TF2_DTYPE_U8 ? ((const uint8_t *)array.data)[i] : ((const int8_t *)array.data)[i]) - m->zero_point);
     tf2_array_finish(&array);
     return steps;
 }
 
 /* How the bytes found compare with one form of the reference. */
-static void compare_steps(const struct quantized *m, const char *what, const float *found, const float *wanted,
-                          double least_equal)
+static void compare_steps(
+    const struct quantized *m, const char *what, const float *found, const float *wanted, double least_equal)
 {
     const size_t n = (size_t)m->n_classes;
     size_t n_equal = 0, n_same = 0;
@@ -202,8 +235,9 @@ static void compare_steps(const struct quantized *m, const char *what, const flo
     }
     for (size_t i = 0; i < (size_t)m->n; i++)
         n_same += golden_argmax(found + i * n, n) == golden_argmax(wanted + i * n, n);
-    print_message("  %s, %s: %zu of %zu bytes equal, largest difference %g, same class %zu of %d\n", m->name, what,
-                  n_equal, (size_t)m->n * n, (double)largest, n_same, (int)m->n);
+    print_message(
+        "  %s, %s: %zu of %zu bytes equal, largest difference %g, same class %zu of %d\n", m->name, what,
+        n_equal, (size_t)m->n * n, (double)largest, n_same, (int)m->n);
     assert_true((double)n_equal >= least_equal * (double)((size_t)m->n * n));
 }
 

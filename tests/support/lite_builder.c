@@ -120,7 +120,8 @@ static void refer(struct lite_builder *b, size_t slot)
 }
 
 /* Kinds: 0 absent, 'b', 'i', 'r' a reference; numbers in values. slots[i]: where field i lies. */
-static void put_table(struct lite_builder *b, const char *kinds, const int32_t *values, size_t n, size_t *slots)
+static void
+put_table(struct lite_builder *b, const char *kinds, const int32_t *values, size_t n, size_t *slots)
 {
     uint16_t vtable[2 + 16] = {(uint16_t)(4 + 2 * n), (uint16_t)(4 + 4 * n)};
     for (size_t i = 0; i < n; i++)
@@ -134,8 +135,8 @@ static void put_table(struct lite_builder *b, const char *kinds, const int32_t *
 }
 
 /* A table that `slot` refers to. */
-static void refer_table(
-    struct lite_builder *b, size_t slot, const char *kinds, const int32_t *values, size_t *slots)
+static void
+refer_table(struct lite_builder *b, size_t slot, const char *kinds, const int32_t *values, size_t *slots)
 {
     const size_t n = strlen(kinds);
     align(b);
@@ -259,8 +260,8 @@ const unsigned char *lite_pack(
 /* ---- importing ---- */
 
 void lite_run(
-    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out, bool no_optimize,
-    const float *input, float *found, size_t n)
+    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out,
+    bool no_optimize, const float *input, float *found, size_t n)
 {
     const struct tf2_import_options options = {.no_optimize = no_optimize};
     struct tf2_model *model = NULL;
@@ -284,8 +285,8 @@ void lite_run(
 }
 
 void lite_check(
-    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out, const float *input,
-    const float *wanted, size_t n, double tolerance)
+    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out,
+    const float *input, const float *wanted, size_t n, double tolerance)
 {
     float *found = calloc(n, sizeof(*found));
     for (int no_optimize = 0; no_optimize < 2; no_optimize++) {
@@ -307,10 +308,12 @@ void lite_refused(
     struct tf2_error error;
     size_t n_bytes;
     const unsigned char *bytes = lite_pack(b, in, n_in, out, n_out, &n_bytes);
-    const enum tf2_status found = tf2_model_import_memory("test.tflite", bytes, n_bytes, NULL, 0, NULL, &model, &error);
+    const enum tf2_status found =
+        tf2_model_import_memory("test.tflite", bytes, n_bytes, NULL, 0, NULL, &model, &error);
     if (found != status)
-        fail_msg("status %s, wanted %s: %s", tf2_status_name(found), tf2_status_name(status),
-                 found ? error.message : "");
+        fail_msg(
+            "status %s, wanted %s: %s", tf2_status_name(found), tf2_status_name(status),
+            found ? error.message : "");
     for (size_t i = 0; words[i]; i++) {
         if (!strstr(error.message, words[i]))
             fail_msg("no \"%s\" in the message: %s", words[i], error.message);

@@ -79,16 +79,17 @@ void lite_list(struct lite_builder *b, int field, const int32_t *values, size_t 
 
 /* The file, until lite_close. */
 const unsigned char *lite_pack(
-    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out, size_t *n_bytes);
+    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out,
+    size_t *n_bytes);
 
 /* Imports, runs on the reference device, optimized and as it is, and compares the first output; closes. */
 void lite_check(
-    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out, const float *input,
-    const float *wanted, size_t n, double tolerance);
+    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out,
+    const float *input, const float *wanted, size_t n, double tolerance);
 /* Imports and runs once; `found` gets n numbers. no_optimize: floats, with the roundings. Does not close. */
 void lite_run(
-    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out, bool no_optimize,
-    const float *input, float *found, size_t n);
+    struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out,
+    bool no_optimize, const float *input, float *found, size_t n);
 /* The import has to fail with this status and these words, NULL at the end; closes. */
 void lite_refused(
     struct lite_builder *b, const int32_t *in, size_t n_in, const int32_t *out, size_t n_out,

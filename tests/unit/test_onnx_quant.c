@@ -18,8 +18,9 @@
 
 enum { UINT8 = 2, INT8 = 3, INT16 = 5, INT32 = 6 };
 
-static void integers(struct onnx_builder *b, const char *name, int32_t type, const int64_t *dims, size_t n_dims,
-                     const void *data, size_t n_bytes)
+static void integers(
+    struct onnx_builder *b, const char *name, int32_t type, const int64_t *dims, size_t n_dims,
+    const void *data, size_t n_bytes)
 {
     onnx_initializer(b, onnx_tensor(b, name, type, dims, n_dims, data, n_bytes));
 }

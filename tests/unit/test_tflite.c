@@ -59,7 +59,8 @@ convolve(const struct conv *c, bool depthwise, const float *x, const float *w, c
         double sum = bias[o];
         for (int k = 0; k < c->kh * c->kw * c->per_group; k++) {
             const int ch = k % c->per_group, kx = k / c->per_group % c->kw, ky = k / c->per_group / c->kw;
-            const int iy = at_y * c->stride - top + ky * c->dilation, ix = at_x * c->stride - left + kx * c->dilation;
+            const int iy = at_y * c->stride - top + ky * c->dilation,
+                      ix = at_x * c->stride - left + kx * c->dilation;
             if (iy < 0 || iy >= H || ix < 0 || ix >= W)
                 continue;
             const float weight = depthwise ? w[(ky * c->kw + kx) * O + o]
@@ -84,8 +85,9 @@ static void check_conv(const struct conv *c, bool depthwise, int activation)
     lite_open(&b);
     const int in = lite_tensor(&b, "x", LITE_F32, DIMS(1, H, W, C));
     const size_t n_w = (size_t)(O * c->kh * c->kw * c->per_group);
-    const int weights = depthwise ? lite_constant(&b, "w", LITE_F32, DIMS(1, c->kh, c->kw, O), w, n_w * 4)
-                                  : lite_constant(&b, "w", LITE_F32, DIMS(O, c->kh, c->kw, c->per_group), w, n_w * 4);
+    const int weights =
+        depthwise ? lite_constant(&b, "w", LITE_F32, DIMS(1, c->kh, c->kw, O), w, n_w * 4)
+                  : lite_constant(&b, "w", LITE_F32, DIMS(O, c->kh, c->kw, c->per_group), w, n_w * 4);
     const int b_id = lite_constant(&b, "b", LITE_F32, DIMS(O), bias, sizeof(bias));
     const int out = lite_tensor(&b, "y", LITE_F32, DIMS(1, oh, ow, O));
     lite_op(&b, depthwise ? 4 : 3, IDS(in, weights, b_id), IDS(out));
@@ -100,9 +102,8 @@ static void check_conv(const struct conv *c, bool depthwise, int activation)
 
 static void test_conv(void **state)
 {
-    static const struct conv cases[] = {
-        {3, 3, 1, 1, 1, C}, {3, 3, 2, 1, 1, C}, {2, 3, 1, 1, 0, C}, {1, 1, 1, 1, 0, C}, {3, 2, 1, 2, 1, C},
-        {3, 3, 1, 1, 1, 1}};
+    static const struct conv cases[] = {{3, 3, 1, 1, 1, C}, {3, 3, 2, 1, 1, C}, {2, 3, 1, 1, 0, C},
+                                        {1, 1, 1, 1, 0, C}, {3, 2, 1, 2, 1, C}, {3, 3, 1, 1, 1, 1}};
     (void)state;
     for (size_t i = 0; i < N(cases); i++)
         check_conv(&cases[i], false, i % 2 ? 3 : 0);
@@ -191,7 +192,8 @@ static void window_2_same(struct lite_builder *b)
 /* 3 x 3 in windows of 2 with padding at the end: the average counts what is there only. */
 static void test_pool(void **state)
 {
-    static const float x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, average[] = {3, 4.5f, 7.5f, 9}, largest[] = {5, 6, 8, 9};
+    static const float x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, average[] = {3, 4.5f, 7.5f, 9},
+                       largest[] = {5, 6, 8, 9};
     (void)state;
     check_unary(1, DIMS(1, 3, 3, 1), DIMS(1, 2, 2, 1), x, average, 4, window_2_same, NO_DIMS);
     check_unary(17, DIMS(1, 3, 3, 1), DIMS(1, 2, 2, 1), x, largest, 4, window_2_same, NO_DIMS);
@@ -205,7 +207,8 @@ static void keep_dims(struct lite_builder *b)
 static void test_reduce(void **state)
 {
     static const float x[] = {1, -2, 3, 4, 5, -6, 7, 8}; /* [1, 2, 2, 2] */
-    static const float mean[] = {4, 1}, sum[] = {-1, 7, -1, 15}, largest[] = {1, 4, 5, 8}, least[] = {-2, 3, -6, 7};
+    static const float mean[] = {4, 1}, sum[] = {-1, 7, -1, 15}, largest[] = {1, 4, 5, 8},
+                       least[] = {-2, 3, -6, 7};
     static const float pixel_sum[] = {16, 4};
     (void)state;
     check_unary(40, DIMS(1, 2, 2, 2), DIMS(1, 2), x, mean, 2, NULL, IDS(1, 2));
@@ -219,15 +222,50 @@ static void test_reduce(void **state)
 
 /* ---- element by element ---- */
 
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double relu(double x) { return fmax(x, 0); }
-static double relu_n1(double x) { return fmin(fmax(x, -1), 1); }
-static double relu6(double x) { return fmin(fmax(x, 0), 6); }
-static double negative(double x) { return -x; }
-static double square(double x) { return x * x; }
-static double elu(double x) { return x >= 0 ? x : exp(x) - 1; }
-static double hard_swish(double x) { return x * fmin(fmax(x + 3, 0), 6) / 6; }
-static double rsqrt_of_square(double x) { return 1 / sqrt(x); }
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static double relu(double x)
+{
+    return fmax(x, 0);
+}
+
+static double relu_n1(double x)
+{
+    return fmin(fmax(x, -1), 1);
+}
+
+static double relu6(double x)
+{
+    return fmin(fmax(x, 0), 6);
+}
+
+static double negative(double x)
+{
+    return -x;
+}
+
+static double square(double x)
+{
+    return x * x;
+}
+
+static double elu(double x)
+{
+    return x >= 0 ? x : exp(x) - 1;
+}
+
+static double hard_swish(double x)
+{
+    return x * fmin(fmax(x + 3, 0), 6) / 6;
+}
+
+static double inverse_root(double x)
+{
+    return 1 / sqrt(x);
+}
 
 static void test_functions(void **state)
 {
@@ -235,11 +273,11 @@ static void test_functions(void **state)
         int code;
         double (*f)(double);
         bool positive;
-    } cases[] = {
-        {14, sigmoid, false}, {19, relu, false},    {20, relu_n1, false},        {21, relu6, false}, {28, tanh, false},
-        {47, exp, false},     {59, negative, false}, {73, log, true},            {75, sqrt, true},
-        {76, rsqrt_of_square, true}, {92, square, false}, {101, fabs, false}, {111, elu, false},
-        {117, hard_swish, false}};
+    } cases[] = {{14, sigmoid, false},        {19, relu, false},       {20, relu_n1, false},
+                 {21, relu6, false},          {28, tanh, false},       {47, exp, false},
+                 {59, negative, false},       {73, log, true},         {75, sqrt, true},
+                 {76, inverse_root, true}, {92, square, false},     {101, fabs, false},
+                 {111, elu, false},           {117, hard_swish, false}};
     float x[24], y[24];
     (void)state;
     for (size_t i = 0; i < N(cases); i++) {
@@ -259,7 +297,8 @@ static void slope(struct lite_builder *b)
 
 static void test_leaky_relu_and_prelu(void **state)
 {
-    static const float x[] = {-4, 4, 2, -2}, leaky[] = {-1, 4, 2, -0.5f}, prelu[] = {-2, 4, 2, 6}, slopes[] = {0.5f, -3};
+    static const float x[] = {-4, 4, 2, -2}, leaky[] = {-1, 4, 2, -0.5f}, prelu[] = {-2, 4, 2, 6},
+                       slopes[] = {0.5f, -3};
     struct lite_builder b;
     (void)state;
     check_unary(98, DIMS(1, 1, 2, 2), DIMS(1, 1, 2, 2), x, leaky, 4, slope, NO_DIMS);
@@ -277,10 +316,10 @@ static void test_two_operands(void **state)
     static const struct {
         int code, activation;
         float right[2], left[2];
-    } cases[] = {
-        {0, 0, {8, -2}, {8, -2}},   {18, 0, {15, -8}, {15, -8}},      {41, 0, {-2, -6}, {2, 6}},
-        {42, 0, {0.6f, -2}, {5.0f / 3, -0.5f}}, {55, 0, {5, 2}, {5, 2}}, {57, 0, {3, -4}, {3, -4}},
-        {99, 0, {4, 36}, {4, 36}},  {0, 1, {8, 0}, {8, 0}}};
+    } cases[] = {{0, 0, {8, -2}, {8, -2}},  {18, 0, {15, -8}, {15, -8}},
+                 {41, 0, {-2, -6}, {2, 6}}, {42, 0, {0.6f, -2}, {5.0f / 3, -0.5f}},
+                 {55, 0, {5, 2}, {5, 2}},   {57, 0, {3, -4}, {3, -4}},
+                 {99, 0, {4, 36}, {4, 36}}, {0, 1, {8, 0}, {8, 0}}};
     static const float pixel[2] = {3, -4}, constant[2] = {5, 2};
     (void)state;
     for (size_t i = 0; i < 2 * N(cases); i++) {
@@ -305,8 +344,9 @@ static void test_softmax_and_norms(void **state)
 {
     static const float x[] = {0, 0.5f, 3, -4};
     const float e = expf(1), soft[] = {1 / (1 + e), e / (1 + e), 1, expf(-14) / (1 + expf(-14))};
-    const float logs[] = {logf(1 / (1 + expf(0.5f))), logf(1 / (1 + expf(-0.5f))), logf(1 / (1 + expf(-7))),
-                          -7 + logf(1 / (1 + expf(-7)))};
+    const float logs[] = {
+        logf(1 / (1 + expf(0.5f))), logf(1 / (1 + expf(-0.5f))), logf(1 / (1 + expf(-7))),
+        -7 + logf(1 / (1 + expf(-7)))};
     static const float l2[] = {0, 1, 0.6f, -0.8f};
     (void)state;
     check_unary(25, DIMS(1, 1, 2, 2), DIMS(1, 1, 2, 2), x, soft, 4, beta_2, NO_DIMS);
@@ -409,9 +449,12 @@ static void test_shape_chain(void **state)
     struct lite_builder b;
     (void)state;
     lite_open(&b);
-    const int in = lite_tensor(&b, "x", LITE_F32, DIMS(1, 1, 3, 2)), shape = lite_tensor(&b, "shape", LITE_I32, DIMS(4));
-    const int begin = lite_ints(&b, "begin", IDS(0)), end = lite_ints(&b, "end", IDS(1)), one = lite_ints(&b, "one", IDS(1));
-    const int batch = lite_tensor(&b, "batch", LITE_I32, NO_DIMS), wanted = lite_tensor(&b, "wanted", LITE_I32, DIMS(2));
+    const int in = lite_tensor(&b, "x", LITE_F32, DIMS(1, 1, 3, 2)),
+              shape = lite_tensor(&b, "shape", LITE_I32, DIMS(4));
+    const int begin = lite_ints(&b, "begin", IDS(0)), end = lite_ints(&b, "end", IDS(1)),
+              one = lite_ints(&b, "one", IDS(1));
+    const int batch = lite_tensor(&b, "batch", LITE_I32, NO_DIMS),
+              wanted = lite_tensor(&b, "wanted", LITE_I32, DIMS(2));
     const int rest = lite_constant(&b, "rest", LITE_I32, NO_DIMS, (const int32_t[]){-1}, 4);
     const int out = lite_tensor(&b, "y", LITE_F32, DIMS(1, 6));
     lite_op(&b, 77, IDS(in), IDS(shape));
@@ -464,7 +507,8 @@ static void test_fully_connected(void **state)
     for (size_t i = 0; i < 16; i++)
         y[i / 8] += w[i] * x[i % 8];
     lite_open(&b);
-    const int in = lite_tensor(&b, "x", LITE_F32, DIMS(1, 2, 2, 2)), map = lite_tensor(&b, "map", LITE_F32, DIMS(1, 2, 2, 2));
+    const int in = lite_tensor(&b, "x", LITE_F32, DIMS(1, 2, 2, 2)),
+              map = lite_tensor(&b, "map", LITE_F32, DIMS(1, 2, 2, 2));
     const int one = lite_constant(&b, "one", LITE_F32, DIMS(2, 1, 1, 2), identity, sizeof(identity));
     const int w_id = lite_constant(&b, "w", LITE_F32, DIMS(2, 8), w, sizeof(w));
     const int b_id = lite_constant(&b, "b", LITE_F32, DIMS(2), bias, sizeof(bias));
@@ -486,7 +530,8 @@ static void test_half_weights(void **state)
     lite_open(&b);
     const int in = lite_tensor(&b, "x", LITE_F32, DIMS(1, 4));
     const int half = lite_constant(&b, "half", LITE_F16, DIMS(1, 4), halves, sizeof(halves));
-    const int w = lite_tensor(&b, "w", LITE_F32, DIMS(1, 4)), out = lite_tensor(&b, "y", LITE_F32, DIMS(1, 1));
+    const int w = lite_tensor(&b, "w", LITE_F32, DIMS(1, 4)),
+              out = lite_tensor(&b, "y", LITE_F32, DIMS(1, 1));
     lite_op(&b, 6, IDS(half), IDS(w));
     lite_op(&b, 9, IDS(in, w), IDS(out));
     lite_check(&b, IDS(in), IDS(out), x, y, 1, 1e-5);

@@ -44,7 +44,8 @@ static float rounded(const struct quant *q, float v, bool relu)
     return steps * q->scale;
 }
 
-static int tensor(struct lite_builder *b, const char *name, const struct quant *q, const int32_t *dims, size_t n)
+static int
+tensor(struct lite_builder *b, const char *name, const struct quant *q, const int32_t *dims, size_t n)
 {
     const int id = lite_tensor(b, name, q->type, dims, n);
     lite_quant(b, id, q->scale, q->zero_point);
@@ -53,8 +54,8 @@ static int tensor(struct lite_builder *b, const char *name, const struct quant *
 
 /* Imports and runs; the integers have to be these to the last bit, and floats with roundings close to them. */
 static void check(
-    struct lite_builder *b, const int32_t *in, const int32_t *out, const float *x, const float *wanted, size_t n,
-    float step, size_t n_int8, size_t n_float)
+    struct lite_builder *b, const int32_t *in, const int32_t *out, const float *x, const float *wanted,
+    size_t n, float step, size_t n_int8, size_t n_float)
 {
     float *found = calloc(n, sizeof(*found));
     struct tf2_model *model = NULL;
@@ -111,8 +112,9 @@ static void check_conv(const struct conv *c)
     }
     lite_open(&b);
     const int in = tensor(&b, "x", &c->x, DIMS(1, 3, 3, C));
-    const int w_id = c->depthwise ? lite_constant(&b, "w", c->w.type, DIMS(1, K, K, C), w, (size_t)(n_out * n_k))
-                                  : lite_constant(&b, "w", c->w.type, DIMS(O, K, K, C), w, (size_t)(n_out * n_k));
+    const int w_id = c->depthwise
+                         ? lite_constant(&b, "w", c->w.type, DIMS(1, K, K, C), w, (size_t)(n_out * n_k))
+                         : lite_constant(&b, "w", c->w.type, DIMS(O, K, K, C), w, (size_t)(n_out * n_k));
     const int b_id = lite_constant(&b, "b", LITE_I32, DIMS(n_out), bias, (size_t)n_out * 4);
     const int out = tensor(&b, "y", &c->y, DIMS(1, 3, 3, n_out));
     lite_quant(&b, w_id, c->w.scale, c->w.zero_point);
@@ -147,15 +149,16 @@ static void check_conv(const struct conv *c)
 /* Weights with zero points of any kind; where they do not fit 8 bits three nodes more double the input. */
 static void test_conv(void **state)
 {
-    static const struct quant s8_w = {LITE_I8, 0.01f, 0}, u8_w = {LITE_U8, 0.01f, 128}, far_w = {LITE_U8, 0.01f, 201};
+    static const struct quant s8_w = {LITE_I8, 0.01f, 0}, u8_w = {LITE_U8, 0.01f, 128},
+                              far_w = {LITE_U8, 0.01f, 201};
     static const struct quant end_w = {LITE_U8, 0.01f, 0}, other_w = {LITE_U8, 0.01f, 255};
     static const struct quant s8 = {LITE_I8, 0.5f, -7}, s8_y = {LITE_I8, 6.1f, 20}, u8 = {LITE_U8, 0.25f, 77};
     static const struct quant u8_y = {LITE_U8, 5.5f, 100};
     const struct conv cases[] = {
-        {s8, s8_w, s8_y, false, false, false, 3}, {s8, s8_w, s8_y, true, true, true, 3},
-        {s8, s8_w, s8_y, false, true, true, 3},   {u8, u8_w, u8_y, false, false, true, 3},
+        {s8, s8_w, s8_y, false, false, false, 3},  {s8, s8_w, s8_y, true, true, true, 3},
+        {s8, s8_w, s8_y, false, true, true, 3},    {u8, u8_w, u8_y, false, false, true, 3},
         {u8, far_w, u8_y, false, false, false, 6}, {u8, far_w, u8_y, true, false, true, 6},
-        {u8, end_w, u8_y, false, false, true, 6}, {u8, other_w, u8_y, true, false, false, 6}};
+        {u8, end_w, u8_y, false, false, true, 6},  {u8, other_w, u8_y, true, false, false, 6}};
     (void)state;
     for (size_t i = 0; i < N(cases); i++)
         check_conv(&cases[i]);
@@ -194,7 +197,8 @@ static void test_fully_connected(void **state)
 /* x + x in other scales, then requantized, and as a table. */
 static void test_sum_and_table(void **state)
 {
-    static const struct quant xq = {LITE_I8, 0.1f, 5}, sq = {LITE_I8, 0.15f, -20}, tq = {LITE_I8, 1.0f / 256, -128};
+    static const struct quant xq = {LITE_I8, 0.1f, 5}, sq = {LITE_I8, 0.15f, -20},
+                              tq = {LITE_I8, 1.0f / 256, -128};
     float x[16], wanted[16];
     struct lite_builder b;
     (void)state;
@@ -227,7 +231,8 @@ static void test_pixels(void **state)
     const unsigned char *bytes = lite_pack(&b, IDS(in), IDS(out), &n_bytes);
     assert_int_equal(tf2_model_import_memory("q", bytes, n_bytes, NULL, 0, NULL, &model, NULL), TF2_OK);
     tf2_model_info(model, &info);
-    assert_true(info.preprocess.mean[0] == 100 && info.preprocess.mean[2] == 100 && info.preprocess.scale == 0.5f);
+    assert_true(
+        info.preprocess.mean[0] == 100 && info.preprocess.mean[2] == 100 && info.preprocess.scale == 0.5f);
     tf2_model_destroy(&model);
     struct tf2_import_options options = {.preprocess = {.scale = 2}};
     assert_int_equal(tf2_model_import_memory("q", bytes, n_bytes, NULL, 0, &options, &model, NULL), TF2_OK);

@@ -14,7 +14,11 @@
 
 #include "lite_builder.h"
 
-#define WORDS(...) (const char *const[]){__VA_ARGS__, NULL}
+#define WORDS(...)                                                                                           \
+    (const char *const[])                                                                                    \
+    {                                                                                                        \
+        __VA_ARGS__, NULL                                                                                    \
+    }
 
 /* x → RELU → y */
 static void small(struct lite_builder *b, int *x, int *y)
@@ -162,7 +166,8 @@ static const unsigned char *rich(struct lite_builder *b, size_t *n_bytes)
     static const uint8_t w[2 * 4 * 2] = {200, 3, 9, 77};
     static const int32_t bias[2] = {5, -5}, shape[] = {1, 8};
     lite_open(b);
-    const int x = lite_tensor(b, "x", LITE_U8, DIMS(1, 3, 3, 2)), y = lite_tensor(b, "y", LITE_U8, DIMS(1, 2, 2, 2));
+    const int x = lite_tensor(b, "x", LITE_U8, DIMS(1, 3, 3, 2)),
+              y = lite_tensor(b, "y", LITE_U8, DIMS(1, 2, 2, 2));
     const int w_id = lite_constant(b, "w", LITE_U8, DIMS(2, 2, 2, 2), w, sizeof(w));
     const int b_id = lite_constant(b, "b", LITE_I32, DIMS(2), bias, sizeof(bias));
     const int s = lite_ints(b, "s", shape, 2), z = lite_tensor(b, "z", LITE_U8, DIMS(1, 8));
@@ -214,12 +219,9 @@ static void test_changed_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_unneeded),
-        cmocka_unit_test(test_wiring),
-        cmocka_unit_test(test_operands),
-        cmocka_unit_test(test_two_problems),
-        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_unsupported),   cmocka_unit_test(test_unneeded),
+        cmocka_unit_test(test_wiring),        cmocka_unit_test(test_operands),
+        cmocka_unit_test(test_two_problems),  cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_changed_bytes),
     };
     return cmocka_run_group_tests_name("tflite refused", tests, NULL, NULL);

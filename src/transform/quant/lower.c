@@ -159,14 +159,14 @@ static enum tf2_status add_int8(
     char name[TF2__REWRITE_NAME_BYTES];
     tf2__lower_name(l, tail->name, "u8", name);
     return tf2__graph_add_int8(
-        l->to, op, name, attr, in, n_in, &tail->activation, tail->quant ? TF2_DTYPE_U8 : TF2_DTYPE_F32, tail->quant,
-        out, error);
+        l->to, op, name, attr, in, n_in, &tail->activation, tail->quant ? TF2_DTYPE_U8 : TF2_DTYPE_F32,
+        tail->quant, out, error);
 }
 
 /* Pools, sums and concats: the same node on u8. */
 static enum tf2_status lower_same(
-    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail, tf2_tensor_id *out,
-    struct tf2_error *error)
+    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail,
+    tf2_tensor_id *out, struct tf2_error *error)
 {
     tf2_tensor_id in[TF2_MAX_NODE_INPUTS];
     for (uint32_t k = 0; k < node->n_in; k++)
@@ -176,8 +176,8 @@ static enum tf2_status lower_same(
 
 /* An element-wise function of one tensor as a table, or one for each channel. */
 static enum tf2_status lower_table(
-    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail, tf2_tensor_id *out,
-    struct tf2_error *error)
+    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail,
+    tf2_tensor_id *out, struct tf2_error *error)
 {
     const int64_t n = node->op->id == TF2_OP_ACTIVATION ? 1 : tf2__scheme_tables(l->from, node);
     struct tf2_shape shape = {.n_dims = 1, .dim = {256}};
@@ -193,8 +193,7 @@ static enum tf2_status lower_table(
     for (int64_t c = 0; c < n; c++)
         tf2__scheme_table(l->from, node, c, quant_of(l, node->in[0]), tail->quant, tables + 256 * c);
     tf2__quant_name(l->from, l->to, true, tail->name, "table", name);
-    enum tf2_status status =
-        tf2__lower_constant(l, name, TF2_DTYPE_U8, &shape, NULL, tables, &in[1], error);
+    enum tf2_status status = tf2__lower_constant(l, name, TF2_DTYPE_U8, &shape, NULL, tables, &in[1], error);
     if (status == TF2_OK)
         status = add_int8(l, TF2_OP_LOOKUP, tail, NULL, in, 2, out, error);
     tf2__free(&l->from->arena.env, tables);
@@ -210,8 +209,8 @@ static bool is_integer_eltwise(const struct tf2__node *node)
 
 /* *out is NO_TENSOR where the node has no integer form here. */
 static enum tf2_status lower_node(
-    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail, tf2_tensor_id *out,
-    struct tf2_error *error)
+    struct tf2__lowering *l, const struct tf2__node *node, const struct tf2__lower_tail *tail,
+    tf2_tensor_id *out, struct tf2_error *error)
 {
     const bool rounded = tail->quant != NULL;
     *out = TF2_NO_TENSOR;
@@ -226,7 +225,8 @@ static enum tf2_status lower_node(
             return lower_same(l, node, tail, out, error);
         return TF2_OK;
     case TF2_OP_ELTWISE:
-        return rounded && all_u8(l, node) && is_integer_eltwise(node) ? lower_same(l, node, tail, out, error) : TF2_OK;
+        return rounded && all_u8(l, node) && is_integer_eltwise(node) ? lower_same(l, node, tail, out, error)
+                                                                      : TF2_OK;
     case TF2_OP_CONCAT:
         if (rounded && all_u8(l, node) && tail->activation_node == TF2__NO_NODE)
             return lower_same(l, node, tail, out, error);
@@ -243,7 +243,8 @@ static enum tf2_status lower_node(
 
 /* ---- the walk ---- */
 
-static enum tf2_status copy_float(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
+static enum tf2_status
+copy_float(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
 {
     tf2_tensor_id in[TF2_MAX_NODE_INPUTS];
     char name[TF2__REWRITE_NAME_BYTES];
@@ -255,8 +256,8 @@ static enum tf2_status copy_float(struct tf2__lowering *l, const struct tf2__nod
         in[k] = l->f32[node->in[k]];
     }
     tf2__lower_name(l, node->name, "float", name);
-    TF2__TRY(tf2_graph_add_node(
-        l->to, node->op->id, name, node->attr, in, node->n_in, &l->f32[node->out], error));
+    TF2__TRY(
+        tf2_graph_add_node(l->to, node->op->id, name, node->attr, in, node->n_in, &l->f32[node->out], error));
     l->to->nodes[l->to->n_nodes - 1].activation = node->activation;
     return TF2_OK;
 }
@@ -309,7 +310,8 @@ static enum tf2_status compute(struct tf2__lowering *l, const struct tf2__node *
 
 /* A sum that a convolution waits for. */
 static enum tf2_status compute_sum(
-    struct tf2__lowering *l, const struct tf2__node *sum, const struct tf2__node *conv, struct tf2_error *error)
+    struct tf2__lowering *l, const struct tf2__node *sum, const struct tf2__node *conv,
+    struct tf2_error *error)
 {
     const struct tf2__lower_tail tail = find_tail(l, sum);
     const tf2_tensor_id other = sum->in[sum->in[0] == conv->out];
@@ -350,7 +352,8 @@ static bool pads_exactly(const struct tf2__lowering *l, const struct tf2__node *
     if (rounding && tf2__quant_equal(quant, &l->from->tensors[rounding->out].quant))
         return true;
     const double steps = attr->value / (double)quant->scale;
-    return fabs(steps - rint(steps)) < 1e-4 && steps >= -quant->zero_point && steps <= 255 - quant->zero_point;
+    return fabs(steps - rint(steps)) < 1e-4 && steps >= -quant->zero_point &&
+           steps <= 255 - quant->zero_point;
 }
 
 static enum tf2_status move(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
@@ -364,7 +367,8 @@ static enum tf2_status move(struct tf2__lowering *l, const struct tf2__node *nod
 }
 
 /* What is there as u8 with another scale becomes this one by a table. */
-static enum tf2_status requantize(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
+static enum tf2_status
+requantize(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
 {
     const struct tf2__quant *quant = &l->from->tensors[node->out].quant;
     const struct tf2_activation none = {.kind = TF2_ACTIVATION_NONE};
@@ -380,8 +384,8 @@ static enum tf2_status requantize(struct tf2__lowering *l, const struct tf2__nod
 }
 
 /* The quantization of a QUANTIZE node's result, its array in the new graph. */
-static enum tf2_status
-keep_quant(struct tf2__lowering *l, const struct tf2__node *node, struct tf2__quant *quant, struct tf2_error *error)
+static enum tf2_status keep_quant(
+    struct tf2__lowering *l, const struct tf2__node *node, struct tf2__quant *quant, struct tf2_error *error)
 {
     const struct tf2__tensor *tensor = &l->from->tensors[node->out];
     *quant = tensor->quant;
@@ -395,7 +399,8 @@ keep_quant(struct tf2__lowering *l, const struct tf2__node *node, struct tf2__qu
     return TF2_OK;
 }
 
-static enum tf2_status quantize(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
+static enum tf2_status
+quantize(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
 {
     struct tf2__quant quant;
     tf2_tensor_id in[2] = {TF2_NO_TENSOR, TF2_NO_TENSOR};
@@ -425,7 +430,8 @@ static enum tf2_status copy_u8(struct tf2__lowering *l, const struct tf2__node *
     const struct tf2__tensor *table = &l->from->tensors[node->in[1]];
     const struct tf2__lower_tail tail = {.quant = &l->from->tensors[node->out].quant, .name = node->name};
     tf2_tensor_id in[2] = {l->u8[node->in[0]], TF2_NO_TENSOR};
-    TF2__TRY(tf2__lower_constant(l, table->name, TF2_DTYPE_U8, &table->shape, NULL, table->data, &in[1], error));
+    TF2__TRY(
+        tf2__lower_constant(l, table->name, TF2_DTYPE_U8, &table->shape, NULL, table->data, &in[1], error));
     return add_int8(l, TF2_OP_LOOKUP, &tail, NULL, in, 2, &l->u8[node->out], error);
 }
 
@@ -435,7 +441,8 @@ static bool is_last(const struct tf2__lowering *l, const struct tf2__node *node)
     return l->uses.count[node->out] == 1 && tf2__uses_single(&l->uses, node->out) == TF2__NO_NODE;
 }
 
-static enum tf2_status lower_next(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
+static enum tf2_status
+lower_next(struct tf2__lowering *l, const struct tf2__node *node, struct tf2_error *error)
 {
     if (node->op->id == TF2_OP_QUANTIZE)
         return quantize(l, node, error);

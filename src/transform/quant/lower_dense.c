@@ -130,7 +130,8 @@ static void split_weights(const struct dense *d, int64_t n_in, int8_t *q)
 }
 
 static enum tf2_status add_weights(
-    struct tf2__lowering *l, struct dense *d, const struct tf2_shape *shape, int64_t n_in, struct tf2_error *error)
+    struct tf2__lowering *l, struct dense *d, const struct tf2_shape *shape, int64_t n_in,
+    struct tf2_error *error)
 {
     const struct tf2__steps *steps = d->w->steps;
     const struct tf2_env *env = &l->from->arena.env;
@@ -178,8 +179,11 @@ static enum tf2_status add_node(
     const void *attr, tf2_tensor_id *out, struct tf2_error *error)
 {
     return tf2__graph_add_int8(
-        l->to, d->node->op->id, name, attr, d->in, d->in[3] != TF2_NO_TENSOR ? 4 : d->bias ? 3 : 2, &tail->activation,
-        tail->quant ? TF2_DTYPE_U8 : TF2_DTYPE_F32, tail->quant, out, error);
+        l->to, d->node->op->id, name, attr, d->in,
+        d->in[3] != TF2_NO_TENSOR ? 4
+        : d->bias                 ? 3
+                                  : 2,
+        &tail->activation, tail->quant ? TF2_DTYPE_U8 : TF2_DTYPE_F32, tail->quant, out, error);
 }
 
 /* A node that moves elements, of any type. */
@@ -189,7 +193,8 @@ static enum tf2_status add_move(
 {
     const struct tf2__tensor x = l->to->tensors[in[0]];
     return tf2__graph_add_int8(
-        l->to, op, name, attr, in, n_in, NULL, x.dtype, x.dtype == TF2_DTYPE_U8 ? &x.quant : NULL, out, error);
+        l->to, op, name, attr, in, n_in, NULL, x.dtype, x.dtype == TF2_DTYPE_U8 ? &x.quant : NULL, out,
+        error);
 }
 
 /* n_parts copies of the input along a dimension. */
@@ -250,8 +255,8 @@ static enum tf2_status split_conv(
 }
 
 enum tf2_status tf2__lower_dense(
-    struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual, const struct tf2__lower_tail *tail,
-    tf2_tensor_id *out, struct tf2_error *error)
+    struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual,
+    const struct tf2__lower_tail *tail, tf2_tensor_id *out, struct tf2_error *error)
 {
     struct dense d;
     char name[TF2__REWRITE_NAME_BYTES];

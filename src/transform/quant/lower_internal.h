@@ -10,10 +10,10 @@
 struct tf2__lowering {
     const struct tf2_graph *from;
     struct tf2_graph *to;
-    struct tf2__uses uses;     /* of `from` */
-    tf2_tensor_id *u8, *f32;   /* per tensor of `from`: its forms in `to`; TF2_NO_TENSOR */
-    bool *done;                /* per node of `from`: taken in by an earlier one */
-    bool *waits;               /* per node of `from`: a convolution that a later sum takes in */
+    struct tf2__uses uses;   /* of `from` */
+    tf2_tensor_id *u8, *f32; /* per tensor of `from`: its forms in `to`; TF2_NO_TENSOR */
+    bool *done;              /* per node of `from`: taken in by an earlier one */
+    bool *waits;             /* per node of `from`: a convolution that a later sum takes in */
 };
 
 /* What follows a node, as far as nobody else reads it. */
@@ -21,8 +21,9 @@ struct tf2__lower_tail {
     struct tf2_activation activation; /* NONE, RELU or CLIP */
     tf2_tensor_id last;               /* the node's result with the activation */
     uint32_t activation_node;         /* TF2__NO_NODE */
-    const struct tf2__quant *quant;   /* what it is rounded to (moves may lie between); NULL: it is read as float */
-    const char *name;                 /* for the node that computes it */
+    const struct tf2__quant
+        *quant;       /* what it is rounded to (moves may lie between); NULL: it is read as float */
+    const char *name; /* for the node that computes it */
 };
 
 /* A constant of data that is copied, under `name` or one like it. */
@@ -31,7 +32,8 @@ enum tf2_status tf2__lower_constant(
     const struct tf2__quant *quant, const void *data, tf2_tensor_id *id, struct tf2_error *error);
 /* A name that is free in `to`: `name` itself, or "name.suffix". */
 void tf2__lower_name(
-    const struct tf2__lowering *l, const char *name, const char *suffix, char result[TF2__REWRITE_NAME_BYTES]);
+    const struct tf2__lowering *l, const char *name, const char *suffix,
+    char result[TF2__REWRITE_NAME_BYTES]);
 
 /*
  * The integer form of a convolution or GEMM on the u8 form of its input; *out is NO_TENSOR when there is none (weights
@@ -39,7 +41,7 @@ void tf2__lower_name(
  * output is tail->quant, or float32.
  */
 enum tf2_status tf2__lower_dense(
-    struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual, const struct tf2__lower_tail *tail,
-    tf2_tensor_id *out, struct tf2_error *error);
+    struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual,
+    const struct tf2__lower_tail *tail, tf2_tensor_id *out, struct tf2_error *error);
 
 #endif

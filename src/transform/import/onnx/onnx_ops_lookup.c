@@ -12,7 +12,8 @@
 
 /* A quantized value whose numbers are indices now. */
 static enum tf2_status pass_index(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, int64_t n_tables, struct tf2_error *error)
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, int64_t n_tables,
+    struct tf2_error *error)
 {
     const struct tf2__onnx_value *in = tf2__onnx_in(onnx, node, i);
     struct tf2__onnx_value *out = tf2__onnx_find(onnx, node->proto->output[0]);
@@ -31,7 +32,8 @@ tf2__onnx_cast_index(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, 
     const int64_t to = tf2__onnx_attr_int(node, "to", 0);
     if (in->integer_type != TF2__ONNX_UINT8 || in->lookup || (to != TF2__ONNX_INT32 && to != TF2__ONNX_INT64))
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "of quantized data: supported is uint8 to int32, as the indices of a table");
+            error, TF2_ERR_UNSUPPORTED,
+            "of quantized data: supported is uint8 to int32, as the indices of a table");
     return pass_index(onnx, node, 0, 1, error);
 }
 
@@ -56,8 +58,10 @@ tf2__onnx_add_index(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, s
     const struct tf2__onnx_array *places;
     const struct tf2_shape *x = tf2__onnx_shape(onnx, tf2__onnx_in(onnx, node, index)->tensor, 0);
     TF2__TRY(tf2__onnx_fixed(onnx, node, 1 - index, &places, error));
-    if (strcmp(node->op->name, "Add") != 0 || tf2__onnx_in(onnx, node, index)->n_tables != 1 || !are_places(places, x))
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "of indices: supported is the place of each channel's table");
+    if (strcmp(node->op->name, "Add") != 0 || tf2__onnx_in(onnx, node, index)->n_tables != 1 ||
+        !are_places(places, x))
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "of indices: supported is the place of each channel's table");
     return pass_index(onnx, node, index, x->dim[1], error);
 }
 
@@ -68,10 +72,11 @@ tf2__onnx_gather_table(struct tf2__onnx *onnx, const struct tf2__onnx_node *node
     struct tf2__onnx_value *out = tf2__onnx_find(onnx, node->proto->output[0]);
     const struct tf2__onnx_array *table;
     TF2__TRY(tf2__onnx_fixed(onnx, node, 0, &table, error));
-    if (!out || table->type != TF2__ONNX_UINT8 || table->shape.n_dims != 1 || table->count != index->n_tables * TABLE ||
-        tf2__onnx_attr_int(node, "axis", 0) != 0)
+    if (!out || table->type != TF2__ONNX_UINT8 || table->shape.n_dims != 1 ||
+        table->count != index->n_tables * TABLE || tf2__onnx_attr_int(node, "axis", 0) != 0)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "by quantized data: supported is a list of uint8, 256 for each table");
+            error, TF2_ERR_UNSUPPORTED,
+            "by quantized data: supported is a list of uint8, 256 for each table");
     out->tensor = index->tensor;
     out->n_lookups = index->n_tables;
     out->lookup = table;
@@ -94,5 +99,6 @@ enum tf2_status tf2__onnx_emit_lookup(
     for (int64_t i = 0; i < table->count; i++)
         ((uint8_t *)data)[i] = (uint8_t)((const int64_t *)table->data)[i];
     TF2__TRY(tf2__onnx_emit_table(onnx, node, &shape, data, &in[1], error));
-    return tf2__onnx_emit_int8_part(onnx, node, "lookup", TF2_OP_LOOKUP, in, 2, TF2_DTYPE_U8, quant, id, error);
+    return tf2__onnx_emit_int8_part(
+        onnx, node, "lookup", TF2_OP_LOOKUP, in, 2, TF2_DTYPE_U8, quant, id, error);
 }

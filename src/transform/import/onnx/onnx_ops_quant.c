@@ -41,20 +41,22 @@ static enum tf2_status check_type(int32_t type, struct tf2_error *error)
 {
     return find_range(type) ? TF2_OK
                             : tf2__fail(
-                                  error, TF2_ERR_UNSUPPORTED, "integers of type %s, wanted uint8, int8 or (constants) "
+                                  error, TF2_ERR_UNSUPPORTED,
+                                  "integers of type %s, wanted uint8, int8 or (constants) "
                                   "int32",
                                   tf2__onnx_type_name(type));
 }
 
-static enum tf2_status check_numbers(
-    const struct parameters *p, const struct range *range, struct tf2_error *error)
+static enum tf2_status
+check_numbers(const struct parameters *p, const struct range *range, struct tf2_error *error)
 {
     for (int64_t i = 0; i < p->n; i++) {
         if (!(p->scale[i] >= 1e-30f && p->scale[i] <= 1e30f))
             return tf2__fail(
                 error, TF2_ERR_VALUE, "scale %lld is %g, wanted 1e-30 to 1e30", (long long)i, p->scale[i]);
         if (p->zero_point && (p->zero_point[i] < range->low || p->zero_point[i] > range->high))
-            return tf2__fail(error, TF2_ERR_VALUE, "zero point %lld is out of range", (long long)p->zero_point[i]);
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "zero point %lld is out of range", (long long)p->zero_point[i]);
     }
     return TF2_OK;
 }
@@ -67,8 +69,9 @@ static enum tf2_status read_parameters(
     *p = (struct parameters){.scale = scale->data, .n = scale->count};
     TF2__TRY(check_type(type, error));
     if (!tf2__onnx_is_float(scale->type) || scale->shape.n_dims > 1 || scale->count == 0)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a scale of %u dimensions of type %s, wanted one float or a list",
-                         scale->shape.n_dims, tf2__onnx_type_name(scale->type));
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "a scale of %u dimensions of type %s, wanted one float or a list",
+            scale->shape.n_dims, tf2__onnx_type_name(scale->type));
     if (zero_point && (zero_point->count != scale->count || tf2__onnx_is_float(zero_point->type)))
         return tf2__fail(
             error, TF2_ERR_SHAPE, "%lld scales and %lld zero points of type %s", (long long)scale->count,
@@ -126,7 +129,8 @@ enum tf2_status tf2__onnx_fold_dequantize(struct tf2__onnx_fold *fold, struct tf
         const int64_t k = i / inner % p.n;
         const int64_t value = ((const int64_t *)x->data)[i] - (p.zero_point ? p.zero_point[k] : 0);
         if (value < INT32_MIN || value > INT32_MAX)
-            return tf2__fail(error, TF2_ERR_VALUE, "number %lld less its zero point is out of range", (long long)i);
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "number %lld less its zero point is out of range", (long long)i);
         ((int32_t *)step)[i] = (int32_t)value;
         ((float *)data)[i] = (float)value * p.scale[k];
     }
@@ -204,8 +208,8 @@ tf2__onnx_convert_quantize(struct tf2__onnx *onnx, const struct tf2__onnx_node *
     return TF2_OK;
 }
 
-enum tf2_status
-tf2__onnx_convert_dequantize(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+enum tf2_status tf2__onnx_convert_dequantize(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     const struct tf2__onnx_value *value = tf2__onnx_in(onnx, node, 0);
     struct tf2__quant quant;
@@ -217,16 +221,17 @@ tf2__onnx_convert_dequantize(struct tf2__onnx *onnx, const struct tf2__onnx_node
         TF2__TRY(tf2__onnx_emit_lookup(onnx, node, value, &quant, &x, error));
     if (!tf2__quant_equal(&quant, &onnx->graph->tensors[x].quant))
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "input '%s' was made with scale %g and zero point %d, and is read with %g and %d",
-            value->name, onnx->graph->tensors[x].quant.scale, onnx->graph->tensors[x].quant.zero_point, quant.scale,
+            error, TF2_ERR_UNSUPPORTED,
+            "input '%s' was made with scale %g and zero point %d, and is read with %g and %d", value->name,
+            onnx->graph->tensors[x].quant.scale, onnx->graph->tensors[x].quant.zero_point, quant.scale,
             quant.zero_point);
     return tf2__onnx_emit_int8(onnx, node, TF2_OP_DEQUANTIZE, &x, 1, TF2_DTYPE_F32, NULL, &x, error);
 }
 
 /* ---- operators that move quantized data ---- */
 
-static const char *const movers[] = {
-    "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"};
+static const char *const movers[] = {"Flatten", "Identity", "MaxPool",   "Reshape",  "Slice",
+                                     "Split",   "Squeeze",  "Transpose", "Unsqueeze"};
 
 static bool is_mover(const struct tf2__onnx_node *node)
 {

@@ -121,7 +121,7 @@ static void set_axis(struct writer *w, Tf2__Onnx__NodeProto *node, int64_t axis)
     if (!node || !attr || !list)
         return;
     *attr = blank;
-    attr->name = (char *)(uintptr_t)"axis";
+    attr->name = (char *)(uintptr_t) "axis";
     attr->has_type = attr->has_i = true;
     attr->type = 2;
     attr->i = axis;
@@ -157,7 +157,8 @@ static char *read_operand(struct writer *w, char letter, size_t *i)
     char **in = w->from->input;
     if (letter == 'b')
         return read_bias(w, in[(*i)++]);
-    char *const operand[3] = {in[*i], in[*i + 1], *i + 2 < w->from->n_input && *in[*i + 2] ? in[*i + 2] : NULL};
+    char *const operand[3] = {
+        in[*i], in[*i + 1], *i + 2 < w->from->n_input && *in[*i + 2] ? in[*i + 2] : NULL};
     *i += 3;
     return dequantized(w, operand, letter == 'w' ? w->form->axis : 1);
 }

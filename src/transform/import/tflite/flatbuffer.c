@@ -25,8 +25,8 @@ static bool inside(struct tf2__flatbuffer *fb, size_t at, size_t n_bytes, const 
     if (at <= fb->size_bytes && n_bytes <= fb->size_bytes - at)
         return true;
     fb->status = tf2__fail(
-        fb->error, TF2_ERR_FORMAT, "damaged file: %s of %zu bytes at byte %zu, the file has %zu", what, n_bytes, at,
-        fb->size_bytes);
+        fb->error, TF2_ERR_FORMAT, "damaged file: %s of %zu bytes at byte %zu, the file has %zu", what,
+        n_bytes, at, fb->size_bytes);
     return false;
 }
 
@@ -43,7 +43,8 @@ static size_t follow(struct tf2__flatbuffer *fb, size_t at)
         return 0;
     const uint32_t distance = load_u32(fb->data + at);
     if (distance == 0 || !tf2__add_size(at, distance, &to)) {
-        fb->status = tf2__fail(fb->error, TF2_ERR_FORMAT, "damaged file: the reference at byte %zu leads nowhere", at);
+        fb->status =
+            tf2__fail(fb->error, TF2_ERR_FORMAT, "damaged file: the reference at byte %zu leads nowhere", at);
         return 0;
     }
     return to;
@@ -58,8 +59,8 @@ static struct tf2__fb_table open_table(struct tf2__flatbuffer *fb, size_t at)
     const int64_t vtable = (int64_t)at - (int32_t)load_u32(fb->data + at);
     if (vtable < 0 || vtable > INT32_MAX) {
         fb->status = tf2__fail(
-            fb->error, TF2_ERR_FORMAT, "damaged file: the table at byte %zu has its fields listed at byte %lld", at,
-            (long long)vtable);
+            fb->error, TF2_ERR_FORMAT,
+            "damaged file: the table at byte %zu has its fields listed at byte %lld", at, (long long)vtable);
         return none;
     }
     t.vtable = (size_t)vtable;
@@ -78,7 +79,8 @@ struct tf2__fb_table tf2__fb_root(struct tf2__flatbuffer *fb)
 }
 
 /* Where a field of n_bytes lies; 0: absent. */
-static size_t find_field(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, size_t n_bytes)
+static size_t
+find_field(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, size_t n_bytes)
 {
     const size_t entry = 4 + 2 * (size_t)field;
     if (fb->status != TF2_OK || t->at == 0 || entry + 2 > t->vtable_bytes)
@@ -88,20 +90,23 @@ static size_t find_field(struct tf2__flatbuffer *fb, const struct tf2__fb_table 
         return 0;
     if (offset < 4 || offset > t->size_bytes || n_bytes > t->size_bytes - offset) {
         fb->status = tf2__fail(
-            fb->error, TF2_ERR_FORMAT, "damaged file: field %u at %zu of the table at byte %zu, which has %zu bytes",
-            field, offset, t->at, t->size_bytes);
+            fb->error, TF2_ERR_FORMAT,
+            "damaged file: field %u at %zu of the table at byte %zu, which has %zu bytes", field, offset,
+            t->at, t->size_bytes);
         return 0;
     }
     return t->at + offset;
 }
 
-uint8_t tf2__fb_u8(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, uint8_t otherwise)
+uint8_t
+tf2__fb_u8(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, uint8_t otherwise)
 {
     const size_t at = find_field(fb, t, field, 1);
     return at ? fb->data[at] : otherwise;
 }
 
-int32_t tf2__fb_i32(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int32_t otherwise)
+int32_t
+tf2__fb_i32(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int32_t otherwise)
 {
     const size_t at = find_field(fb, t, field, 4);
     return at ? (int32_t)load_u32(fb->data + at) : otherwise;
@@ -120,7 +125,8 @@ static float load_f32(const unsigned char *p)
     return value;
 }
 
-int64_t tf2__fb_i64(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int64_t otherwise)
+int64_t
+tf2__fb_i64(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int64_t otherwise)
 {
     const size_t at = find_field(fb, t, field, 8);
     return at ? load_i64(fb->data + at) : otherwise;

@@ -44,9 +44,12 @@ bool tf2__fb_probe(const unsigned char *data, size_t size_bytes, const char *ide
 struct tf2__fb_table tf2__fb_root(struct tf2__flatbuffer *fb);
 
 /* Scalars of a table by number of the field. */
-uint8_t tf2__fb_u8(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, uint8_t otherwise);
-int32_t tf2__fb_i32(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int32_t otherwise);
-int64_t tf2__fb_i64(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int64_t otherwise);
+uint8_t
+tf2__fb_u8(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, uint8_t otherwise);
+int32_t
+tf2__fb_i32(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int32_t otherwise);
+int64_t
+tf2__fb_i64(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, int64_t otherwise);
 float tf2__fb_f32(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field, float otherwise);
 
 struct tf2__fb_table tf2__fb_table(struct tf2__flatbuffer *fb, const struct tf2__fb_table *t, uint32_t field);
@@ -59,7 +62,6 @@ int32_t tf2__fb_i32_at(const struct tf2__flatbuffer *fb, const struct tf2__fb_ve
 int64_t tf2__fb_i64_at(const struct tf2__flatbuffer *fb, const struct tf2__fb_vector *v, uint32_t i);
 float tf2__fb_f32_at(const struct tf2__flatbuffer *fb, const struct tf2__fb_vector *v, uint32_t i);
 /* Of a vector of tables. */
-struct tf2__fb_table
-tf2__fb_table_at(struct tf2__flatbuffer *fb, const struct tf2__fb_vector *v, uint32_t i);
+struct tf2__fb_table tf2__fb_table_at(struct tf2__flatbuffer *fb, const struct tf2__fb_vector *v, uint32_t i);
 
 #endif

@@ -45,8 +45,9 @@ static void report_kind(struct tf2__lite *lite, uint32_t first)
                 examples + used, sizeof(examples) - used, "%s'%.60s'", n > 1 ? ", " : "", op->label);
     }
     if (kind->row)
-        snprintf(name, sizeof(name), "%.60s%s%.16s", kind->row->name, kind->custom ? " " : "",
-                 kind->custom ? kind->custom : "");
+        snprintf(
+            name, sizeof(name), "%.60s%s%.16s", kind->row->name, kind->custom ? " " : "",
+            kind->custom ? kind->custom : "");
     else
         snprintf(name, sizeof(name), "number %d", kind->code);
     tf2__report_add(
@@ -78,8 +79,8 @@ static enum tf2_status input_shape(
         tf2__import_wanted_shape(lite->options, tensor->name, lite->n_inputs == 1);
     if (wanted && wanted->n_dims != tensor->shape.n_dims)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "input '%.100s' has %u dimensions, the shape given for it has %u", tensor->name,
-            tensor->shape.n_dims, wanted->n_dims);
+            error, TF2_ERR_SHAPE, "input '%.100s' has %u dimensions, the shape given for it has %u",
+            tensor->name, tensor->shape.n_dims, wanted->n_dims);
     *shape = wanted ? *wanted : tensor->shape;
     if (shape->n_dims && shape->dim[0] <= 0)
         shape->dim[0] = 1;
@@ -112,8 +113,9 @@ add_input(struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2_er
     const bool quantized = tf2__lite_is_quantized(tensor);
     if (tensor->type != TF2__LITE_FLOAT32 && !quantized)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "input '%.100s' is of type %s, wanted float32 or quantized int8 or uint8",
-            tensor->name, tf2__lite_type_name(tensor->type));
+            error, TF2_ERR_UNSUPPORTED,
+            "input '%.100s' is of type %s, wanted float32 or quantized int8 or uint8", tensor->name,
+            tf2__lite_type_name(tensor->type));
     TF2__TRY(input_shape(lite, tensor, &shape, error));
     TF2__TRY(tf2_graph_add_input(lite->graph, tensor->name, TF2_DTYPE_F32, &shape, &id, error));
     /* A map is turned at once, so that nothing else reads the input. */
@@ -127,8 +129,8 @@ add_input(struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2_er
 }
 
 /* A problem of one thing goes into the report; only trouble of our own ends the import. */
-static enum tf2_status
-note_problem(struct tf2__lite *lite, const char *what, const struct tf2_error *problem, struct tf2_error *error)
+static enum tf2_status note_problem(
+    struct tf2__lite *lite, const char *what, const struct tf2_error *problem, struct tf2_error *error)
 {
     if (problem->status == TF2_ERR_NO_MEMORY || problem->status == TF2_ERR_INTERNAL)
         return tf2__fail(error, problem->status, "%s", problem->message);

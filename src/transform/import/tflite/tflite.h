@@ -56,7 +56,7 @@ enum tf2__lite_state {
 struct tf2__lite_tensor {
     const char *name; /* unique, not empty */
     int32_t type;
-    struct tf2_shape shape; /* extents as the file has them; 0 or less: unknown */
+    struct tf2_shape shape;     /* extents as the file has them; 0 or less: unknown */
     const unsigned char *bytes; /* NULL: computed, or an input */
     size_t n_bytes;
     struct tf2__fb_vector scales, zero_points; /* empty: not quantized */
@@ -77,8 +77,8 @@ struct tf2__lite_row;
 struct tf2__lite_op {
     const struct tf2__lite_row *row; /* NULL: a number that is not in the table */
     int32_t code;
-    const char *custom;    /* code CUSTOM: its name */
-    const char *label;     /* for messages: the name of its first output */
+    const char *custom; /* code CUSTOM: its name */
+    const char *label;  /* for messages: the name of its first output */
     struct tf2__fb_vector in, out;
     struct tf2__fb_table options;
     bool needed, refused;
@@ -118,8 +118,10 @@ enum tf2_status tf2__lite_alloc(
     struct tf2__lite *lite, int64_t count, size_t size_bytes, void **data, struct tf2_error *error);
 
 /* Input or output number i; NULL when left out. */
-struct tf2__lite_tensor *tf2__lite_in(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i);
-struct tf2__lite_tensor *tf2__lite_out(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i);
+struct tf2__lite_tensor *
+tf2__lite_in(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i);
+struct tf2__lite_tensor *
+tf2__lite_out(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i);
 
 /* Whether the tensor is one of 8-bit numbers that stand for reals. */
 bool tf2__lite_is_quantized(const struct tf2__lite_tensor *tensor);
@@ -154,30 +156,31 @@ enum tf2_status tf2__lite_known(
     struct tf2_error *error);
 
 /* An axis of input of this rank, negative ones from the end. */
-enum tf2_status
-tf2__lite_axis(int64_t axis, uint32_t rank, uint32_t *resolved, struct tf2_error *error);
+enum tf2_status tf2__lite_axis(int64_t axis, uint32_t rank, uint32_t *resolved, struct tf2_error *error);
 
 /* A node whose result only other nodes of the same operator need. */
 enum tf2_status tf2__lite_part(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, enum tf2_op id, const void *attr,
-    const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *out, struct tf2_error *error);
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, enum tf2_op id,
+    const void *attr, const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *out, struct tf2_error *error);
 /*
  * The node whose result, after the fused activation (an ActivationFunctionType), is output i; where that is a quantized
  * tensor it is rounded. first: whether the node gives the channels first.
  */
 enum tf2_status tf2__lite_emit(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i, bool first, enum tf2_op id, const void *attr, const tf2_tensor_id *in, size_t n_in, uint8_t activation, struct tf2_error *error);
+    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i, bool first, enum tf2_op id,
+    const void *attr, const tf2_tensor_id *in, size_t n_in, uint8_t activation, struct tf2_error *error);
 /* A float tensor of the graph becomes the tensor's value, rounded where it is quantized. */
 enum tf2_status tf2__lite_define(
-    struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2__nhwc_value value, struct tf2_error *error);
+    struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2__nhwc_value value,
+    struct tf2_error *error);
 /* A name that no tensor of the file or the graph has: "base.suffix". */
 void tf2__lite_name(const struct tf2__lite *lite, const char *base, const char *suffix, char name[1024]);
 
 /* ---- tflite_fold.c ---- */
 
 /* True when the operator's result is known integers; then they are stored. */
-enum tf2_status tf2__lite_fold(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, bool *done, struct tf2_error *error);
+enum tf2_status
+tf2__lite_fold(struct tf2__lite *lite, const struct tf2__lite_op *op, bool *done, struct tf2_error *error);
 /* Reads a constant of integers into known[], if it is one of few. */
 enum tf2_status
 tf2__lite_load_known(struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2_error *error);
@@ -189,8 +192,8 @@ typedef enum tf2_status (*tf2__lite_convert_fn)(
 
 struct tf2__lite_row {
     const char *name;
-    int8_t min_in, max_in; /* max -1: any number */
-    int8_t n_out;          /* -1: any number */
+    int8_t min_in, max_in;        /* max -1: any number */
+    int8_t n_out;                 /* -1: any number */
     tf2__lite_convert_fn convert; /* NULL: not supported */
 };
 
@@ -198,11 +201,12 @@ struct tf2__lite_row {
 const struct tf2__lite_row *tf2__lite_row_find(int32_t code);
 
 #define TF2__LITE_CONVERTERS(X)                                                                              \
-    X(activation) X(add) X(batch_to_space) X(cast) X(concat) X(conv) X(conv_3d) X(depthwise) X(dequantize)   \
-    X(div) X(expand_dims) X(fully_connected) X(l2_norm) X(leaky_relu) X(lrn) X(max) X(maximum) X(mean)       \
-    X(min) X(minimum) X(mirror_pad) X(mul) X(pad) X(pool) X(prelu) X(reshape) X(resize_bilinear)             \
-    X(resize_nearest) X(shape_only) X(slice) X(softmax) X(space_to_batch) X(split) X(split_v)                \
-    X(squared_difference) X(squeeze) X(strided_slice) X(sub) X(sum) X(transpose)
+    X(activation)                                                                                            \
+    X(add) X(batch_to_space) X(cast) X(concat) X(conv) X(conv_3d) X(depthwise) X(dequantize) X(div)          \
+        X(expand_dims) X(fully_connected) X(l2_norm) X(leaky_relu) X(lrn) X(max) X(maximum) X(mean) X(min)   \
+            X(minimum) X(mirror_pad) X(mul) X(pad) X(pool) X(prelu) X(reshape) X(resize_bilinear)            \
+                X(resize_nearest) X(shape_only) X(slice) X(softmax) X(space_to_batch) X(split) X(split_v)    \
+                    X(squared_difference) X(squeeze) X(strided_slice) X(sub) X(sum) X(transpose)
 #define TF2__LITE_DECLARE(name)                                                                              \
     enum tf2_status tf2__lite_convert_##name(                                                                \
         struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error);

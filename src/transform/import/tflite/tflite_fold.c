@@ -69,16 +69,17 @@ enum tf2_status
 tf2__lite_load_known(struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2_error *error)
 {
     int64_t values[TF2__LITE_MAX_KNOWN];
-    if (tensor->state != TF2__LITE_UNSEEN || !is_integer(tensor->type) || tensor->scales.n || tensor->is_sparse ||
-        (!tensor->bytes && tensor->producer != TF2__LITE_NO_OP))
+    if (tensor->state != TF2__LITE_UNSEEN || !is_integer(tensor->type) || tensor->scales.n ||
+        tensor->is_sparse || (!tensor->bytes && tensor->producer != TF2__LITE_NO_OP))
         return TF2_OK;
     const int64_t count = count_of(&tensor->shape);
     if (count > TF2__LITE_MAX_KNOWN)
         return TF2_OK;
     if (count < 0 || tensor->n_bytes != (size_t)count * integer_bytes(tensor->type))
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "tensor '%.100s' has %zu bytes of data, its shape needs %lld integers of type %s",
-            tensor->name, tensor->n_bytes, (long long)count, tf2__lite_type_name(tensor->type));
+            error, TF2_ERR_FORMAT,
+            "tensor '%.100s' has %zu bytes of data, its shape needs %lld integers of type %s", tensor->name,
+            tensor->n_bytes, (long long)count, tf2__lite_type_name(tensor->type));
     for (int64_t i = 0; i < count; i++)
         values[i] = integer_at(tensor->bytes, tensor->type, i);
     return store(lite, tensor, values, count, &tensor->shape, error);
@@ -89,7 +90,8 @@ tf2__lite_load_known(struct tf2__lite *lite, struct tf2__lite_tensor *tensor, st
 typedef enum tf2_status (*fold_fn)(
     struct tf2__lite *lite, const struct tf2__lite_op *op, struct list *out, struct tf2_error *error);
 
-static const struct tf2__lite_tensor *in(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i)
+static const struct tf2__lite_tensor *
+in(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i)
 {
     return tf2__lite_in(lite, op, i);
 }
@@ -139,7 +141,8 @@ fold_gather(struct tf2__lite *lite, const struct tf2__lite_op *op, struct list *
     for (int64_t i = 0; i < index->n_known; i++) {
         if (index->known[i] < 0 || index->known[i] >= x->n_known)
             return tf2__fail(
-                error, TF2_ERR_SHAPE, "element %lld of %lld", (long long)index->known[i], (long long)x->n_known);
+                error, TF2_ERR_SHAPE, "element %lld of %lld", (long long)index->known[i],
+                (long long)x->n_known);
         TF2__TRY(append(out, x->known[index->known[i]], error));
     }
     return TF2_OK;
@@ -153,8 +156,9 @@ fold_slice(struct tf2__lite *lite, const struct tf2__lite_op *op, struct list *o
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "of integers in more than one dimension");
     const int64_t from = begin->known[0], n = size->known[0] == -1 ? x->n_known - from : size->known[0];
     if (from < 0 || from > x->n_known || n < 0 || n > x->n_known - from)
-        return tf2__fail(error, TF2_ERR_SHAPE, "%lld elements from %lld on of %lld", (long long)n, (long long)from,
-                         (long long)x->n_known);
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "%lld elements from %lld on of %lld", (long long)n, (long long)from,
+            (long long)x->n_known);
     for (int64_t i = 0; i < n; i++)
         TF2__TRY(append(out, x->known[from + i], error));
     return TF2_OK;
@@ -177,7 +181,8 @@ static enum tf2_status fold_strided_slice(
     }
     if (tf2__fb_i32(&lite->fb, &op->options, 2, 0) || tf2__fb_i32(&lite->fb, &op->options, 3, 0) ||
         tf2__fb_u8(&lite->fb, &op->options, 5, 0) || in(lite, op, 3)->known[0] != 1)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "an ellipsis, new axes, ends as offsets or a step other than 1");
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "an ellipsis, new axes, ends as offsets or a step other than 1");
     int64_t begin = in(lite, op, 1)->known[0], end = in(lite, op, 2)->known[0];
     begin = tf2__fb_i32(&lite->fb, &op->options, 0, 0) & 1 ? 0 : begin < 0 ? begin + n : begin;
     end = tf2__fb_i32(&lite->fb, &op->options, 1, 0) & 1 ? n : end < 0 ? end + n : end;
@@ -192,7 +197,14 @@ static enum tf2_status fold_strided_slice(
     return TF2_OK;
 }
 
-enum { CODE_ADD = 0, CODE_MUL = 18, CODE_SUB = 41, CODE_MAXIMUM = 55, CODE_MINIMUM = 57, CODE_FLOOR_DIV = 90 };
+enum {
+    CODE_ADD = 0,
+    CODE_MUL = 18,
+    CODE_SUB = 41,
+    CODE_MAXIMUM = 55,
+    CODE_MINIMUM = 57,
+    CODE_FLOOR_DIV = 90
+};
 
 /* False where it overflows. */
 static bool combine(int32_t code, int64_t a, int64_t b, int64_t *result)
@@ -291,14 +303,15 @@ static struct tf2_shape shape_of(const struct tf2__lite_tensor *out, const struc
     return (struct tf2_shape){.n_dims = !scalar, .dim = {scalar ? 0 : list->n}};
 }
 
-enum tf2_status tf2__lite_fold(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, bool *done, struct tf2_error *error)
+enum tf2_status
+tf2__lite_fold(struct tf2__lite *lite, const struct tf2__lite_op *op, bool *done, struct tf2_error *error)
 {
     struct tf2__lite_tensor *out = tf2__lite_out(lite, op, 0);
     struct list list = {.n = 0};
     *done = false;
     for (size_t i = 0; i < TF2__COUNT(folders); i++) {
-        if (folders[i].code != op->code || !(folders[i].shape_only || all_known(lite, op)) || !is_integer(out->type))
+        if (folders[i].code != op->code || !(folders[i].shape_only || all_known(lite, op)) ||
+            !is_integer(out->type))
             continue;
         TF2__TRY(folders[i].fold(lite, op, &list, error));
         const struct tf2_shape shape = shape_of(out, &list);

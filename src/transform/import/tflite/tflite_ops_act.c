@@ -33,7 +33,8 @@ static const struct function functions[] = {
 
 /* One input, computed in the order that it has. */
 static enum tf2_status convert_unary(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, enum tf2_op id, const void *attr, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, enum tf2_op id, const void *attr,
+    struct tf2_error *error)
 {
     const bool first = tf2__lite_is_first(lite, op, 0);
     tf2_tensor_id in;
@@ -71,8 +72,9 @@ tf2__lite_convert_prelu(struct tf2__lite *lite, const struct tf2__lite_op *op, s
     tf2_tensor_id in[2];
     if (count != 1 && (count != channels || slope->shape.dim[slope->shape.n_dims - 1] != channels))
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "a slope of %lld numbers, wanted one for all or one for each of %lld channels",
-            (long long)count, (long long)channels);
+            error, TF2_ERR_UNSUPPORTED,
+            "a slope of %lld numbers, wanted one for all or one for each of %lld channels", (long long)count,
+            (long long)channels);
     TF2__TRY(tf2__lite_want(lite, op, 0, first, &in[0], error));
     TF2__TRY(tf2__lite_constant(lite, op, 1, &vector, NULL, &in[1], error));
     return tf2__lite_emit(lite, op, 0, first, TF2_OP_PRELU, NULL, in, 2, TF2__LITE_ACT_NONE, error);
@@ -82,15 +84,16 @@ tf2__lite_convert_prelu(struct tf2__lite *lite, const struct tf2__lite_op *op, s
 
 /* A constant as it broadcasts with a tensor of `rank` dimensions in this order. */
 static enum tf2_status want_constant(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i, bool first, uint32_t rank, tf2_tensor_id *id,
-    struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i, bool first, uint32_t rank,
+    tf2_tensor_id *id, struct tf2_error *error)
 {
     const struct tf2_shape shape = tf2__lite_in(lite, op, i)->shape;
     struct tf2_shape wide = {.n_dims = rank};
     uint32_t perm[TF2_MAX_DIMS];
     if (shape.n_dims > rank)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "a constant of %u dimensions with a tensor of %u", shape.n_dims, rank);
+            error, TF2_ERR_UNSUPPORTED, "a constant of %u dimensions with a tensor of %u", shape.n_dims,
+            rank);
     for (uint32_t d = 0; d < rank; d++) {
         wide.dim[d] = d < rank - shape.n_dims ? 1 : shape.dim[d - (rank - shape.n_dims)];
         perm[tf2__nhwc_axis(first, rank, d)] = d;
@@ -105,7 +108,8 @@ static bool is_constant(const struct tf2__lite *lite, const struct tf2__lite_op 
 
 /* Both inputs in one order of dimensions. */
 static enum tf2_status want_both(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, tf2_tensor_id in[2], bool *first, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, tf2_tensor_id in[2], bool *first,
+    struct tf2_error *error)
 {
     uint32_t rank[2];
     for (uint32_t i = 0; i < 2; i++)
@@ -133,7 +137,8 @@ static enum tf2_status convert_binary(
     tf2_tensor_id in[2];
     bool first;
     TF2__TRY(want_both(lite, op, in, &first, error));
-    const uint8_t activation = has_activation ? tf2__fb_u8(&lite->fb, &op->options, 0, 0) : TF2__LITE_ACT_NONE;
+    const uint8_t activation =
+        has_activation ? tf2__fb_u8(&lite->fb, &op->options, 0, 0) : TF2__LITE_ACT_NONE;
     return tf2__lite_emit(lite, op, 0, first, TF2_OP_ELTWISE, &attr, in, 2, activation, error);
 }
 
@@ -150,8 +155,8 @@ BINARY(div, TF2_ELTWISE_DIV, true)
 BINARY(maximum, TF2_ELTWISE_MAX, false)
 BINARY(minimum, TF2_ELTWISE_MIN, false)
 
-enum tf2_status
-tf2__lite_convert_squared_difference(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_squared_difference(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     const struct tf2_eltwise_attr attr = {.kind = TF2_ELTWISE_SUB};
     const struct tf2_activation square = {.kind = TF2_ACTIVATION_POW, .alpha = 2};
@@ -166,8 +171,7 @@ tf2__lite_convert_squared_difference(struct tf2__lite *lite, const struct tf2__l
 /* ---- conversions ---- */
 
 /* The output is the input's real numbers, rounded again where the output is quantized. */
-static enum tf2_status
-pass_on(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+static enum tf2_status pass_on(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     struct tf2__lite_tensor *in = tf2__lite_in(lite, op, 0), *out = tf2__lite_out(lite, op, 0);
     tf2_tensor_id id;

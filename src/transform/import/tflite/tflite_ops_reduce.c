@@ -21,8 +21,8 @@ enum kind {
 };
 
 static enum tf2_status scaled(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, double factor, tf2_tensor_id *id,
-    struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, double factor,
+    tf2_tensor_id *id, struct tf2_error *error)
 {
     const struct tf2_activation attr = {.kind = TF2_ACTIVATION_AFFINE, .alpha = (float)factor};
     return factor == 1 ? TF2_OK
@@ -43,7 +43,8 @@ static enum tf2_status pooled(
 
 /* Over the last dimension of a tensor in the file's order; the dimension stays, with extent 1. */
 static enum tf2_status reduce_last(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, enum kind kind, tf2_tensor_id *id, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, enum kind kind, tf2_tensor_id *id,
+    struct tf2_error *error)
 {
     const struct tf2_shape shape = lite->graph->tensors[*id].shape;
     const uint32_t n_missing = shape.n_dims < 3 ? 3 - shape.n_dims : 0, rank = shape.n_dims + n_missing;
@@ -65,7 +66,8 @@ static enum tf2_status reduce_last(
 }
 
 static enum tf2_status read_axes(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t rank, uint32_t *mask, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t rank, uint32_t *mask,
+    struct tf2_error *error)
 {
     const int64_t *axes;
     int64_t n;
@@ -117,8 +119,8 @@ convert_reduce(struct tf2__lite *lite, const struct tf2__lite_op *op, enum kind 
     }
     if (rank == 0 || mask != 1u << (rank - 1))
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "over other dimensions than all pixels or the last one (bits 0x%x of %u)",
-            mask, rank);
+            error, TF2_ERR_UNSUPPORTED,
+            "over other dimensions than all pixels or the last one (bits 0x%x of %u)", mask, rank);
     TF2__TRY(tf2__lite_want(lite, op, 0, false, &id, error));
     TF2__TRY(reduce_last(lite, op, kind, &id, error));
     return finish(lite, op, id, mask, false, error);

@@ -15,8 +15,8 @@
  * input needs no transpose.
  */
 static enum tf2_status want_filter(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct tf2_shape *x, bool first, tf2_tensor_id *id,
-    struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct tf2_shape *x, bool first,
+    tf2_tensor_id *id, struct tf2_error *error)
 {
     const int64_t n_out = tf2__lite_in(lite, op, 1)->shape.dim[0];
     struct tf2_shape view = *x;
@@ -39,8 +39,8 @@ static void flatten_filter(struct tf2_graph *graph, tf2_tensor_id id)
         shape->dim[d] = 0;
 }
 
-enum tf2_status
-tf2__lite_convert_fully_connected(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_fully_connected(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     const struct tf2_shape x = tf2__lite_shape(lite, tf2__lite_in(lite, op, 0));
     const struct tf2_shape w = tf2__lite_in(lite, op, 1)->shape;
@@ -76,7 +76,8 @@ tf2__lite_convert_fully_connected(struct tf2__lite *lite, const struct tf2__lite
 
 /* One input in the file's order, one output in it. */
 static enum tf2_status move_plain(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, enum tf2_op id, const void *attr, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, enum tf2_op id, const void *attr,
+    struct tf2_error *error)
 {
     tf2_tensor_id in;
     TF2__TRY(tf2__lite_want(lite, op, 0, false, &in, error));
@@ -85,7 +86,8 @@ static enum tf2_status move_plain(
 
 /* The wanted extents: an input, or, in old files, the options. */
 static enum tf2_status read_new_shape(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_reshape_attr *attr, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_reshape_attr *attr,
+    struct tf2_error *error)
 {
     const struct tf2__fb_vector stored = tf2__fb_vector(&lite->fb, &op->options, 0, sizeof(int32_t));
     const int64_t *known;
@@ -94,12 +96,15 @@ static enum tf2_status read_new_shape(
     if (!known)
         n = stored.n;
     if (n > TF2_MAX_DIMS)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "to %lld dimensions, at most %d supported", (long long)n, TF2_MAX_DIMS);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "to %lld dimensions, at most %d supported", (long long)n,
+            TF2_MAX_DIMS);
     attr->n_dims = (uint32_t)n;
     for (uint32_t d = 0; d < attr->n_dims; d++) {
         attr->dim[d] = known ? known[d] : tf2__fb_i32_at(&lite->fb, &stored, d);
         if (attr->dim[d] == 0 || attr->dim[d] < -1)
-            return tf2__fail(error, TF2_ERR_VALUE, "extent %lld, wanted 1 or more, or -1", (long long)attr->dim[d]);
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "extent %lld, wanted 1 or more, or -1", (long long)attr->dim[d]);
     }
     return TF2_OK;
 }
@@ -160,7 +165,8 @@ tf2__lite_convert_transpose(struct tf2__lite *lite, const struct tf2__lite_op *o
     int64_t n;
     TF2__TRY(tf2__lite_known(lite, op, 1, &perm, &n, error));
     if (n != x.n_dims)
-        return tf2__fail(error, TF2_ERR_FORMAT, "%lld dimensions listed, the input has %u", (long long)n, x.n_dims);
+        return tf2__fail(
+            error, TF2_ERR_FORMAT, "%lld dimensions listed, the input has %u", (long long)n, x.n_dims);
     for (uint32_t d = 0; d < x.n_dims; d++)
         TF2__TRY(tf2__lite_axis(perm[d], x.n_dims, &attr.perm[d], error));
     return move_plain(lite, op, TF2_OP_TRANSPOSE, &attr, error);
@@ -205,7 +211,8 @@ static enum tf2_status read_paddings(
     TF2__TRY(tf2__lite_known(lite, op, 1, &pads, &n, error));
     if (n != 2 * (int64_t)attr->n_dims)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "%lld paddings for %u dimensions, wanted two for each", (long long)n, attr->n_dims);
+            error, TF2_ERR_FORMAT, "%lld paddings for %u dimensions, wanted two for each", (long long)n,
+            attr->n_dims);
     for (uint32_t d = 0; d < attr->n_dims; d++) {
         const uint32_t to = tf2__nhwc_axis(first, attr->n_dims, d);
         attr->begin[to] = pads[2 * d];
@@ -281,7 +288,8 @@ static enum tf2_status convert_resize(
         attr.coordinates = nearest ? TF2_RESIZE_TF_HALF_PIXEL : TF2_RESIZE_HALF_PIXEL;
     TF2__TRY(tf2__lite_known(lite, op, 1, &size, &n, error));
     if (n != 2 || size[0] < 1 || size[1] < 1)
-        return tf2__fail(error, TF2_ERR_VALUE, "%lld extents, wanted height and width of 1 or more", (long long)n);
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "%lld extents, wanted height and width of 1 or more", (long long)n);
     attr.size[0] = size[0];
     attr.size[1] = size[1];
     TF2__TRY(tf2__lite_want(lite, op, 0, true, &in, error));
@@ -290,16 +298,16 @@ static enum tf2_status convert_resize(
     return tf2__lite_emit(lite, op, 0, true, TF2_OP_RESIZE, &attr, &in, 1, TF2__LITE_ACT_NONE, error);
 }
 
-enum tf2_status
-tf2__lite_convert_resize_bilinear(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_resize_bilinear(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     return convert_resize(
         lite, op, TF2_RESIZE_LINEAR, tf2__fb_u8(&lite->fb, &op->options, 2, 0),
         tf2__fb_u8(&lite->fb, &op->options, 3, 0), error);
 }
 
-enum tf2_status
-tf2__lite_convert_resize_nearest(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_resize_nearest(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     return convert_resize(
         lite, op, TF2_RESIZE_NEAREST, tf2__fb_u8(&lite->fb, &op->options, 0, 0),

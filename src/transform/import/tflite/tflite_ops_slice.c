@@ -41,7 +41,8 @@ static enum tf2_status read_list(
     int64_t n;
     TF2__TRY(tf2__lite_known(lite, op, i, list, &n, error));
     if (n != rank)
-        return tf2__fail(error, TF2_ERR_FORMAT, "input %u has %lld numbers, wanted %u", i, (long long)n, rank);
+        return tf2__fail(
+            error, TF2_ERR_FORMAT, "input %u has %lld numbers, wanted %u", i, (long long)n, rank);
     return TF2_OK;
 }
 
@@ -57,8 +58,8 @@ tf2__lite_convert_slice(struct tf2__lite *lite, const struct tf2__lite_op *op, s
     for (uint32_t d = 0; d < x.n_dims; d++) {
         if (begin[d] < 0 || begin[d] > x.dim[d] || size[d] < -1 || size[d] > x.dim[d] - begin[d])
             return tf2__fail(
-                error, TF2_ERR_SHAPE, "%lld elements from %lld on in dimension %u, which has %lld", (long long)size[d],
-                (long long)begin[d], d, (long long)x.dim[d]);
+                error, TF2_ERR_SHAPE, "%lld elements from %lld on in dimension %u, which has %lld",
+                (long long)size[d], (long long)begin[d], d, (long long)x.dim[d]);
         attr.begin[d] = begin[d];
         /* The whole batch, whatever it will be. */
         const bool all = size[d] == -1 || (d == 0 && begin[d] == 0 && size[d] == x.dim[d]);
@@ -85,8 +86,8 @@ static enum tf2_status read_masks(
     return TF2_OK;
 }
 
-enum tf2_status
-tf2__lite_convert_strided_slice(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_strided_slice(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     const struct tf2_shape x = tf2__lite_shape(lite, tf2__lite_in(lite, op, 0));
     struct tf2_slice_attr attr = whole(x.n_dims);
@@ -180,8 +181,8 @@ tf2__lite_convert_split_v(struct tf2__lite *lite, const struct tf2__lite_op *op,
     }
     if (n_open > 1 || sum > x.dim[axis] || (n_open == 0 && sum != x.dim[axis]))
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "parts of %lld elements and %u open ones of an extent of %lld", (long long)sum, n_open,
-            (long long)x.dim[axis]);
+            error, TF2_ERR_SHAPE, "parts of %lld elements and %u open ones of an extent of %lld",
+            (long long)sum, n_open, (long long)x.dim[axis]);
     for (uint32_t i = 0; i < op->out.n; i++) {
         const int64_t length = sizes[i] == -1 ? x.dim[axis] - sum : sizes[i];
         TF2__TRY(emit_section(lite, op, 0, i, axis, length, &begin, error));

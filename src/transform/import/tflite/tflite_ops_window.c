@@ -24,15 +24,16 @@ enum {
 static enum tf2_status set_padding(uint8_t padding, struct tf2_window *window, struct tf2_error *error)
 {
     if (padding > PADDING_VALID)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "padding number %u, wanted SAME (0) or VALID (1)", padding);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "padding number %u, wanted SAME (0) or VALID (1)", padding);
     window->auto_pad = padding == PADDING_SAME ? TF2_AUTO_PAD_SAME_UPPER : TF2_AUTO_PAD_VALID;
     return TF2_OK;
 }
 
 /* A positive number of the options, in the graph's order of dimensions. */
 static enum tf2_status read_extent(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t field, int32_t otherwise, const char *what,
-    int32_t *extent, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t field, int32_t otherwise,
+    const char *what, int32_t *extent, struct tf2_error *error)
 {
     *extent = tf2__fb_i32(&lite->fb, &op->options, field, otherwise);
     if (*extent < 1)
@@ -46,8 +47,8 @@ static enum tf2_status read_extent(
 struct conv_form {
     uint32_t n_spatial;
     uint32_t stride[TF2_MAX_SPATIAL], dilation[TF2_MAX_SPATIAL]; /* fields, by dimension of the graph */
-    uint32_t activation;                                          /* field */
-    uint32_t perm[2 + TF2_MAX_SPATIAL];                           /* of the filter */
+    uint32_t activation;                                         /* field */
+    uint32_t perm[2 + TF2_MAX_SPATIAL];                          /* of the filter */
 };
 
 static const struct conv_form conv_2d = {2, {2, 1}, {5, 4}, 3, {0, 3, 1, 2}};
@@ -55,8 +56,8 @@ static const struct conv_form depthwise_2d = {2, {2, 1}, {6, 5}, 4, {3, 0, 1, 2}
 static const struct conv_form conv_3d = {3, {1, 3, 2}, {5, 7, 6}, 4, {4, 3, 0, 1, 2}};
 
 static enum tf2_status read_window(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct conv_form *form, struct tf2_window *window,
-    struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct conv_form *form,
+    struct tf2_window *window, struct tf2_error *error)
 {
     TF2__TRY(set_padding(tf2__fb_u8(&lite->fb, &op->options, 0, 0), window, error));
     for (uint32_t d = 0; d < form->n_spatial; d++) {
@@ -74,10 +75,12 @@ static enum tf2_status find_groups(
     const int64_t channels = lite->graph->tensors[in[0]].shape.dim[1];
     const int64_t per_group = lite->graph->tensors[in[1]].shape.dim[1];
     if (form == &depthwise_2d && per_group != 1)
-        return tf2__fail(error, TF2_ERR_SHAPE, "filter with %lld in dimension 0, wanted 1", (long long)per_group);
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "filter with %lld in dimension 0, wanted 1", (long long)per_group);
     if (channels % per_group)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "%lld channels, the filter is for %lld", (long long)channels, (long long)per_group);
+            error, TF2_ERR_SHAPE, "%lld channels, the filter is for %lld", (long long)channels,
+            (long long)per_group);
     *group = (int32_t)(channels / per_group);
     return TF2_OK;
 }
@@ -106,7 +109,8 @@ static bool is_spread(const struct tf2__lite *lite, const struct tf2__lite_op *o
 }
 
 static enum tf2_status convert_conv(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct conv_form *form, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct conv_form *form,
+    struct tf2_error *error)
 {
     struct tf2_conv_attr attr = {0};
     tf2_tensor_id in[3];
@@ -142,8 +146,8 @@ tf2__lite_convert_conv_3d(struct tf2__lite *lite, const struct tf2__lite_op *op,
 
 /* ---- dilation by way of the batch ---- */
 
-enum tf2_status
-tf2__lite_convert_space_to_batch(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_space_to_batch(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     if (is_spread(lite, op))
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "two of these in a row");
@@ -183,11 +187,12 @@ static enum tf2_status set_dilation(
             return tf2__fail(
                 error, TF2_ERR_UNSUPPORTED, "blocks of %lld and %lld, wanted the same of 1 or more",
                 (long long)block[d], (long long)blocks_back[d]);
-        if (begin < 0 || end < 0 || begin > INT32_MAX || end > INT32_MAX || pads[2 * d] < 0 || crops[2 * d] < 0 ||
-            crops[2 * d + 1] < 0)
+        if (begin < 0 || end < 0 || begin > INT32_MAX || end > INT32_MAX || pads[2 * d] < 0 ||
+            crops[2 * d] < 0 || crops[2 * d + 1] < 0)
             return tf2__fail(error, TF2_ERR_UNSUPPORTED, "more is cut than was padded");
         if (window->stride[d] != 1 || window->dilation[d] != 1)
-            return tf2__fail(error, TF2_ERR_UNSUPPORTED, "the convolution between has a stride or a dilation");
+            return tf2__fail(
+                error, TF2_ERR_UNSUPPORTED, "the convolution between has a stride or a dilation");
         window->dilation[d] = (int32_t)block[d];
         window->pad_begin[d] = (int32_t)begin;
         window->pad_end[d] = (int32_t)end;
@@ -198,8 +203,8 @@ static enum tf2_status set_dilation(
     return TF2_OK;
 }
 
-enum tf2_status
-tf2__lite_convert_batch_to_space(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
+enum tf2_status tf2__lite_convert_batch_to_space(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
 {
     struct tf2_conv_attr attr = {0};
     tf2_tensor_id in[3];
@@ -210,7 +215,8 @@ tf2__lite_convert_batch_to_space(struct tf2__lite *lite, const struct tf2__lite_
     if (!is_spread(lite, op) || !(depthwise || conv->row->convert == tf2__lite_convert_conv))
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "supported only as a dilation: SPACE_TO_BATCH_ND, CONV_2D or DEPTHWISE_CONV_2D, BATCH_TO_SPACE_ND");
+            "supported only as a dilation: SPACE_TO_BATCH_ND, CONV_2D or DEPTHWISE_CONV_2D, "
+            "BATCH_TO_SPACE_ND");
     const struct tf2__lite_op *spread = &lite->ops[tf2__lite_in(lite, conv, 0)->producer];
     const struct conv_form *form = depthwise ? &depthwise_2d : &conv_2d;
     TF2__TRY(read_window(lite, conv, form, &attr.window, error));

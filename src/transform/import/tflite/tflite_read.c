@@ -56,10 +56,10 @@ struct type_name {
 };
 
 static const struct type_name type_names[] = {
-    {0, "float32"}, {1, "float16"},    {2, "int32"},   {3, "uint8"},  {4, "int64"},     {5, "string"},
-    {6, "bool"},    {7, "int16"},      {8, "complex64"}, {9, "int8"}, {10, "float64"},  {11, "complex128"},
-    {12, "uint64"}, {13, "resource"},  {14, "variant"}, {15, "uint32"}, {16, "uint16"}, {17, "int4"},
-    {18, "bfloat16"},
+    {0, "float32"},  {1, "float16"},     {2, "int32"},   {3, "uint8"},     {4, "int64"},
+    {5, "string"},   {6, "bool"},        {7, "int16"},   {8, "complex64"}, {9, "int8"},
+    {10, "float64"}, {11, "complex128"}, {12, "uint64"}, {13, "resource"}, {14, "variant"},
+    {15, "uint32"},  {16, "uint16"},     {17, "int4"},   {18, "bfloat16"},
 };
 
 const char *tf2__lite_type_name(int32_t type)
@@ -85,8 +85,8 @@ static void read_string(
 }
 
 /* The file's name, made unique and kept short enough for a graph. */
-static enum tf2_status read_name(
-    struct tf2__lite *lite, const struct tf2__fb_table *table, uint32_t index, struct tf2_error *error)
+static enum tf2_status
+read_name(struct tf2__lite *lite, const struct tf2__fb_table *table, uint32_t index, struct tf2_error *error)
 {
     char text[MAX_NAME_BYTES], name[MAX_NAME_BYTES + 16];
     read_string(lite, table, TENSOR_NAME, text);
@@ -111,8 +111,8 @@ static enum tf2_status read_shape(
     const struct tf2__fb_vector shape = tf2__fb_vector(&lite->fb, table, TENSOR_SHAPE, sizeof(int32_t));
     if (shape.n > TF2_MAX_DIMS)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' has %u dimensions, at most %d supported", tensor->name,
-            shape.n, TF2_MAX_DIMS);
+            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' has %u dimensions, at most %d supported",
+            tensor->name, shape.n, TF2_MAX_DIMS);
     tensor->shape.n_dims = shape.n;
     for (uint32_t d = 0; d < shape.n; d++)
         tensor->shape.dim[d] = tf2__fb_i32_at(&lite->fb, &shape, d);
@@ -149,10 +149,11 @@ static enum tf2_status read_buffer(
     const struct tf2__fb_table buffer = tf2__fb_table_at(&lite->fb, buffers, index);
     const struct tf2__fb_vector data = tf2__fb_vector(&lite->fb, &buffer, BUFFER_DATA, 1);
     /* Offset 1 is a placeholder that writers leave. */
-    if (tf2__fb_i64(&lite->fb, &buffer, BUFFER_OFFSET, 0) > 1 || tf2__fb_i64(&lite->fb, &buffer, BUFFER_SIZE, 0) > 1)
+    if (tf2__fb_i64(&lite->fb, &buffer, BUFFER_OFFSET, 0) > 1 ||
+        tf2__fb_i64(&lite->fb, &buffer, BUFFER_SIZE, 0) > 1)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is stored behind the tables, as files above 2 GiB do",
-            tensor->name);
+            error, TF2_ERR_UNSUPPORTED,
+            "tensor '%.100s' is stored behind the tables, as files above 2 GiB do", tensor->name);
     if (data.n) {
         tensor->bytes = lite->fb.data + data.at;
         tensor->n_bytes = data.n;
@@ -201,7 +202,8 @@ static enum tf2_status check_ids(
     struct tf2_error *error)
 {
     if (ids->n > MAX_OPERANDS)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "%u times %s, at most %d supported", ids->n, what, MAX_OPERANDS);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "%u times %s, at most %d supported", ids->n, what, MAX_OPERANDS);
     for (uint32_t i = 0; i < ids->n; i++) {
         const int32_t id = tf2__fb_i32_at(&lite->fb, ids, i);
         if ((id < 0 || (uint32_t)id >= lite->n_tensors) && !(optional && id == -1))
@@ -216,7 +218,8 @@ static enum tf2_status read_code(
     struct tf2_error *error)
 {
     if (index >= codes->n)
-        return tf2__fail(error, TF2_ERR_FORMAT, "an operator has code number %u, the file has %u", index, codes->n);
+        return tf2__fail(
+            error, TF2_ERR_FORMAT, "an operator has code number %u, the file has %u", index, codes->n);
     const struct tf2__fb_table code = tf2__fb_table_at(&lite->fb, codes, index);
     const int32_t number = tf2__fb_i32(&lite->fb, &code, CODE_LONG, 0);
     const uint8_t small = tf2__fb_u8(&lite->fb, &code, CODE_SHORT, 0);
@@ -238,7 +241,8 @@ static enum tf2_status claim_outputs(struct tf2__lite *lite, uint32_t index, str
         struct tf2__lite_tensor *tensor = tf2__lite_out(lite, op, k);
         if (tensor->producer != TF2__LITE_NO_OP || tensor->is_input || tensor->bytes)
             return tf2__fail(
-                error, TF2_ERR_FORMAT, "tensor '%.100s' is computed twice, or computed and given", tensor->name);
+                error, TF2_ERR_FORMAT, "tensor '%.100s' is computed twice, or computed and given",
+                tensor->name);
         tensor->producer = index;
         if (k == 0)
             op->label = tensor->name;
@@ -277,8 +281,8 @@ static enum tf2_status read_ops(
 
 /* The tensors of a list, each once. */
 static enum tf2_status read_list(
-    struct tf2__lite *lite, const struct tf2__fb_table *graph, uint32_t field, const char *what, uint32_t **list,
-    uint32_t *n, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__fb_table *graph, uint32_t field, const char *what,
+    uint32_t **list, uint32_t *n, struct tf2_error *error)
 {
     const struct tf2__fb_vector ids = tf2__fb_vector(&lite->fb, graph, field, sizeof(int32_t));
     TF2__TRY(lite->fb.status);
@@ -302,7 +306,8 @@ static enum tf2_status choose_outputs(struct tf2__lite *lite, struct tf2_error *
     if (options->n_outputs) {
         lite->outputs = tf2__arena_alloc(&lite->arena, options->n_outputs, sizeof(*lite->outputs));
         if (!lite->outputs)
-            return tf2__fail_memory(error, options->n_outputs * sizeof(*lite->outputs), "the list of outputs");
+            return tf2__fail_memory(
+                error, options->n_outputs * sizeof(*lite->outputs), "the list of outputs");
         lite->n_outputs = (uint32_t)options->n_outputs;
     }
     for (uint32_t i = 0; i < options->n_outputs; i++) {
@@ -363,7 +368,8 @@ enum tf2_status tf2__lite_read(struct tf2__lite *lite, struct tf2_error *error)
     TF2__TRY(lite->fb.status);
     if (version != SCHEMA_VERSION)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "TensorFlow Lite schema version %d, wanted %d", version, SCHEMA_VERSION);
+            error, TF2_ERR_UNSUPPORTED, "TensorFlow Lite schema version %d, wanted %d", version,
+            SCHEMA_VERSION);
     if (subgraphs.n == 0)
         return tf2__fail(error, TF2_ERR_FORMAT, "the file has no network");
     const struct tf2__fb_table graph = tf2__fb_table_at(&lite->fb, &subgraphs, 0);
@@ -374,7 +380,8 @@ enum tf2_status tf2__lite_read(struct tf2__lite *lite, struct tf2_error *error)
     for (uint32_t i = 0; i < lite->n_inputs; i++) {
         struct tf2__lite_tensor *tensor = &lite->tensors[lite->inputs[i]];
         if (tensor->is_input || tensor->bytes)
-            return tf2__fail(error, TF2_ERR_FORMAT, "tensor '%.100s' is an input twice, or constant", tensor->name);
+            return tf2__fail(
+                error, TF2_ERR_FORMAT, "tensor '%.100s' is an input twice, or constant", tensor->name);
         tensor->is_input = true;
     }
     TF2__TRY(read_ops(lite, &model, &graph, error));

@@ -11,7 +11,8 @@ enum tf2_status tf2__lite_charge(struct tf2__lite *lite, uint64_t n_bytes, struc
 {
     if (n_bytes > lite->budget_bytes)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "constants too large for a file of %zu bytes", lite->source->size_bytes);
+            error, TF2_ERR_UNSUPPORTED, "constants too large for a file of %zu bytes",
+            lite->source->size_bytes);
     lite->budget_bytes -= n_bytes;
     return TF2_OK;
 }
@@ -36,7 +37,8 @@ struct tf2__lite_tensor *tf2__lite_in(const struct tf2__lite *lite, const struct
     return tensor_at(lite, &op->in, i);
 }
 
-struct tf2__lite_tensor *tf2__lite_out(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i)
+struct tf2__lite_tensor *
+tf2__lite_out(const struct tf2__lite *lite, const struct tf2__lite_op *op, uint32_t i)
 {
     return tensor_at(lite, &op->out, i);
 }
@@ -46,12 +48,12 @@ bool tf2__lite_is_quantized(const struct tf2__lite_tensor *tensor)
     return (tensor->type == TF2__LITE_UINT8 || tensor->type == TF2__LITE_INT8) && tensor->scales.n > 0;
 }
 
-enum tf2_status
-tf2__lite_axis(int64_t axis, uint32_t rank, uint32_t *resolved, struct tf2_error *error)
+enum tf2_status tf2__lite_axis(int64_t axis, uint32_t rank, uint32_t *resolved, struct tf2_error *error)
 {
     const int64_t wrapped = axis < 0 ? axis + rank : axis;
     if (wrapped < 0 || wrapped >= rank)
-        return tf2__fail(error, TF2_ERR_SHAPE, "axis %lld of a tensor of %u dimensions", (long long)axis, rank);
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "axis %lld of a tensor of %u dimensions", (long long)axis, rank);
     *resolved = (uint32_t)wrapped;
     return TF2_OK;
 }
@@ -90,7 +92,8 @@ enum tf2_status tf2__lite_want(
     if (tensor->state == TF2__LITE_SPREAD)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "reads a map whose pixels are spread over the batch: supported is SPACE_TO_BATCH_ND, a convolution, "
+            "reads a map whose pixels are spread over the batch: supported is SPACE_TO_BATCH_ND, a "
+            "convolution, "
             "BATCH_TO_SPACE_ND");
     if (tensor->value.id == TF2_NO_TENSOR)
         TF2__TRY(tf2__lite_constant(lite, op, i, NULL, NULL, &tensor->value.id, error));
@@ -166,8 +169,9 @@ check_scales(const struct tf2__lite *lite, const struct tf2__lite_tensor *tensor
     const uint32_t n = tensor->scales.n, axis = (uint32_t)tensor->quant_axis;
     if (n > 1 && (axis >= tensor->shape.n_dims || tensor->shape.dim[axis] != n))
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "tensor '%.100s' has %u scales along dimension %d, wanted one for each index",
-            tensor->name, n, tensor->quant_axis);
+            error, TF2_ERR_FORMAT,
+            "tensor '%.100s' has %u scales along dimension %d, wanted one for each index", tensor->name, n,
+            tensor->quant_axis);
     if (tensor->zero_points.n > 1 && tensor->zero_points.n != n)
         return tf2__fail(
             error, TF2_ERR_FORMAT, "tensor '%.100s' has %u scales and %u zero points", tensor->name, n,
@@ -176,7 +180,8 @@ check_scales(const struct tf2__lite *lite, const struct tf2__lite_tensor *tensor
         const float scale = tf2__fb_f32_at(&lite->fb, &tensor->scales, i);
         if (!(scale >= 1e-30f && scale <= 1e30f))
             return tf2__fail(
-                error, TF2_ERR_VALUE, "tensor '%.100s': scale %u is %g, wanted 1e-30 to 1e30", tensor->name, i, scale);
+                error, TF2_ERR_VALUE, "tensor '%.100s': scale %u is %g, wanted 1e-30 to 1e30", tensor->name,
+                i, scale);
     }
     for (uint32_t i = 0; i < tensor->zero_points.n; i++) {
         const int64_t zero_point = tf2__fb_i64_at(&lite->fb, &tensor->zero_points, i);
@@ -184,8 +189,8 @@ check_scales(const struct tf2__lite *lite, const struct tf2__lite_tensor *tensor
         const int64_t high = tensor->type == TF2__LITE_INT32 ? 0 : low + 255;
         if (zero_point < low || zero_point > high)
             return tf2__fail(
-                error, TF2_ERR_VALUE, "tensor '%.100s': zero point %u is %lld, wanted %lld to %lld", tensor->name, i,
-                (long long)zero_point, (long long)low, (long long)high);
+                error, TF2_ERR_VALUE, "tensor '%.100s': zero point %u is %lld, wanted %lld to %lld",
+                tensor->name, i, (long long)zero_point, (long long)low, (long long)high);
     }
     return TF2_OK;
 }
@@ -215,23 +220,27 @@ check_constant(const struct tf2__lite *lite, const struct tf2__lite_tensor *tens
     const size_t element = element_bytes(tensor);
     if (!tensor->bytes)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is computed, only constants are supported", tensor->name);
+            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is computed, only constants are supported",
+            tensor->name);
     if (tensor->is_sparse)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is stored as a sparse one", tensor->name);
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is stored as a sparse one", tensor->name);
     if (!element)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is of type %s%s, wanted float32, float16 or quantized int8 "
+            error, TF2_ERR_UNSUPPORTED,
+            "tensor '%.100s' is of type %s%s, wanted float32, float16 or quantized int8 "
             "or uint8",
             tensor->name, tf2__lite_type_name(tensor->type), tensor->scales.n ? "" : " without a scale");
     if (count == 0)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "tensor '%.100s' has the shape %s: extents must be 1 or more, their product below "
+            error, TF2_ERR_SHAPE,
+            "tensor '%.100s' has the shape %s: extents must be 1 or more, their product below "
             "2^31",
             tensor->name, tf2_shape_format(&tensor->shape, text, sizeof(text)));
     if (tensor->n_bytes / element != (size_t)count || tensor->n_bytes % element)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "tensor '%.100s' has %zu bytes of data, its shape and type need %zu", tensor->name,
-            tensor->n_bytes, (size_t)count * element);
+            error, TF2_ERR_FORMAT, "tensor '%.100s' has %zu bytes of data, its shape and type need %zu",
+            tensor->name, tensor->n_bytes, (size_t)count * element);
     return tensor->scales.n ? check_scales(lite, tensor, error) : TF2_OK;
 }
 
@@ -244,10 +253,12 @@ struct source {
 };
 
 static void find_source(
-    const struct tf2__lite_tensor *tensor, const struct tf2_shape *view, const uint32_t *perm, struct source *s)
+    const struct tf2__lite_tensor *tensor, const struct tf2_shape *view, const uint32_t *perm,
+    struct source *s)
 {
     int64_t stride[TF2_MAX_DIMS], next = 1;
-    *s = (struct source){.tensor = tensor, .shape = *view, .inner = 1, .n_scales = TF2__MAX(tensor->scales.n, 1)};
+    *s = (struct source){
+        .tensor = tensor, .shape = *view, .inner = 1, .n_scales = TF2__MAX(tensor->scales.n, 1)};
     for (uint32_t d = view->n_dims; d-- > 0;) {
         stride[d] = next;
         next *= view->dim[d];
@@ -271,8 +282,7 @@ static uint32_t find_axis(const struct source *s)
 }
 
 /* Fills the floats, and the integers that they stand for (NULL: it is not quantized). */
-static void
-decode(const struct tf2__lite *lite, const struct source *s, float *data, int32_t *step)
+static void decode(const struct tf2__lite *lite, const struct source *s, float *data, int32_t *step)
 {
     const struct tf2__lite_tensor *tensor = s->tensor;
     struct tf2__walk walk;
@@ -294,8 +304,9 @@ decode(const struct tf2__lite *lite, const struct source *s, float *data, int32_
     }
 }
 
-static enum tf2_status
-describe_steps(struct tf2__lite *lite, const struct source *s, const int32_t *step, tf2_tensor_id id, struct tf2_error *error)
+static enum tf2_status describe_steps(
+    struct tf2__lite *lite, const struct source *s, const int32_t *step, tf2_tensor_id id,
+    struct tf2_error *error)
 {
     struct tf2__steps *steps = tf2__arena_alloc(&lite->graph->arena, 1, sizeof(*steps));
     const uint32_t axis = find_axis(s);
@@ -324,8 +335,8 @@ enum tf2_status tf2__lite_constant(
     const int64_t count = tf2_shape_count(&tensor->shape);
     if (view && tf2_shape_count(view) != count)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "tensor '%.100s' has %lld numbers, wanted %lld", tensor->name, (long long)count,
-            (long long)tf2_shape_count(view));
+            error, TF2_ERR_SHAPE, "tensor '%.100s' has %lld numbers, wanted %lld", tensor->name,
+            (long long)count, (long long)tf2_shape_count(view));
     find_source(tensor, view ? view : &tensor->shape, perm, &s);
     TF2__TRY(tf2__lite_alloc(lite, count, sizeof(float), &data, error));
     if (tensor->scales.n && tensor->type != TF2__LITE_FLOAT32 && tensor->type != TF2__LITE_FLOAT16)
@@ -351,8 +362,9 @@ enum tf2_status tf2__lite_known(
     if (tensor->state != TF2__LITE_KNOWN)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "input %u ('%.100s') is not known at import: wanted constant integers or what is computed from shapes", i,
-            tensor->name);
+            "input %u ('%.100s') is not known at import: wanted constant integers or what is computed from "
+            "shapes",
+            i, tensor->name);
     *known = tensor->known;
     *n = tensor->n_known;
     return TF2_OK;
@@ -361,8 +373,8 @@ enum tf2_status tf2__lite_known(
 /* ---- results ---- */
 
 enum tf2_status tf2__lite_part(
-    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, enum tf2_op id, const void *attr,
-    const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *out, struct tf2_error *error)
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, enum tf2_op id,
+    const void *attr, const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *out, struct tf2_error *error)
 {
     char name[1024];
     tf2__lite_name(lite, op->label, suffix, name);
@@ -379,15 +391,17 @@ static void name_of(const struct tf2__lite *lite, const struct tf2__lite_tensor 
 }
 
 enum tf2_status tf2__lite_define(
-    struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2__nhwc_value value, struct tf2_error *error)
+    struct tf2__lite *lite, struct tf2__lite_tensor *tensor, struct tf2__nhwc_value value,
+    struct tf2_error *error)
 {
     char name[1024];
     struct tf2__quant quant;
     tf2_tensor_id *id = &value.id;
     if (tensor->type != TF2__LITE_FLOAT32 && !tf2__lite_is_quantized(tensor))
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "tensor '%.100s' is of type %s%s, wanted float32 or quantized int8 or uint8",
-            tensor->name, tf2__lite_type_name(tensor->type), tensor->scales.n ? "" : " without a scale");
+            error, TF2_ERR_UNSUPPORTED,
+            "tensor '%.100s' is of type %s%s, wanted float32 or quantized int8 or uint8", tensor->name,
+            tf2__lite_type_name(tensor->type), tensor->scales.n ? "" : " without a scale");
     if (tf2__lite_is_quantized(tensor)) {
         TF2__TRY(tf2__lite_quant(lite, tensor, &quant, error));
         name_of(lite, tensor, name);
