@@ -100,7 +100,8 @@ static size_t put(struct lite_builder *b, const void *data, size_t n)
     const size_t at = b->n_bytes;
     b->bytes = realloc(b->bytes, b->n_bytes + n + 8);
     assert_non_null(b->bytes);
-    memcpy(b->bytes + at, data, n);
+    if (n)
+        memcpy(b->bytes + at, data, n);
     b->n_bytes += n;
     return at;
 }
