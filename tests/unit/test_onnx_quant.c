@@ -112,6 +112,28 @@ static void test_qdq(void **state)
     }
 }
 
+/*
+ * Without the bias, and x added: v = sum * 0.5 / 2 + steps of x * 0.5 / 2 = 2.5 + 1.5, -5.5 - 0.5; 57.5 + 1, 97.5 + 2,
+ * rounded to even: 4, -6; 58, 100. The convolution alone is not rounded: it takes x as its residual.
+ */
+static void test_residual(void **state)
+{
+    static const int8_t w[] = {3, -2, 10, 100};
+    struct onnx_builder b;
+    (void)state;
+    parameters(&b, INT8, w, 0);
+    onnx_node(&b, "QuantizeLinear", "x xs xz", "xq");
+    onnx_node(&b, "DequantizeLinear", "xq xs xz", "xd");
+    onnx_node(&b, "DequantizeLinear", "w ws wz", "wd");
+    onnx_int_attr(&b, "axis", 0);
+    onnx_node(&b, "Conv", "xd wd", "c");
+    onnx_node(&b, "Add", "c xd", "a");
+    onnx_node(&b, "QuantizeLinear", "a ys yz", "yq");
+    onnx_node(&b, "DequantizeLinear", "yq ys yz", "y");
+    onnx_output(&b, "y");
+    check(&b, input, (const float[]){8, -12, 116, 200}, 4, 3);
+}
+
 /* The same weights as uint8 with the zero point 155; and what moves integers as they are. */
 static void test_qlinear_conv(void **state)
 {
@@ -233,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qdq),
+        cmocka_unit_test(test_residual),
         cmocka_unit_test(test_qlinear_conv),
         cmocka_unit_test(test_qlinear_matmul),
         cmocka_unit_test(test_lookup),
