@@ -18,7 +18,7 @@ static const char help[] =
     "       tf2-run --self-test [--devices SPEC] MODEL.tf2\n"
     "Runs a network on each INPUT and prints the best classes, or a summary of the outputs.\n"
     "\n"
-    "MODEL is a .tf2 file (see tf2-convert), a Caffe .prototxt with its .caffemodel, or an .onnx file. "
+    "MODEL is a .tf2 file (see tf2-convert), a Caffe .prototxt with its .caffemodel, an .onnx or a .tflite file. "
     "INPUT\n"
     "is an image (JPEG, PNG, BMP, PPM, PGM), a NumPy .npy file, or a directory of these (sorted by name). A\n"
     ".npy of N items on the batch axis runs as N images; float32 goes in as it is, uint8 is preprocessed "

@@ -8,6 +8,7 @@
 #include "common/file.h"
 #include "transform/import/import.h"
 #include "transform/model/model.h"
+#include "transform/quant/lower.h"
 
 #define DEFAULT_NAME "network"
 
@@ -55,6 +56,14 @@ static char *base_name(const struct tf2_env *env, const char *path)
     return name;
 }
 
+static bool is_given(const struct tf2_preprocess *preprocess)
+{
+    bool any = preprocess->channels != TF2_CHANNELS_RGB || preprocess->scale != 0;
+    for (size_t i = 0; i < TF2__COUNT(preprocess->mean); i++)
+        any |= preprocess->mean[i] != 0;
+    return any;
+}
+
 /* Arguments have been checked; source->name is the file's. */
 static enum tf2_status import_source(
     const struct tf2__source *source, const struct tf2_import_options *options, struct tf2_model **model,
@@ -71,6 +80,13 @@ static enum tf2_status import_source(
     status = tf2__import(source, options, graph, error);
     if (status != TF2_OK)
         goto end;
+    const float pixel_mean = graph->pixels.mean, pixel_scale = graph->pixels.scale;
+    if (!options->no_optimize)
+        status = tf2__quant_lower(&graph, error);
+    if (status != TF2_OK) {
+        status = tf2__fail_prefix(error, status, "%s", source->name);
+        goto end;
+    }
     name = base_name(&env, source->name);
     if (!name) {
         status = tf2__fail_memory(error, strlen(source->name) + 1, "a model's name");
@@ -79,6 +95,9 @@ static enum tf2_status import_source(
     status = tf2_model_from_graph(&graph, *name ? name : DEFAULT_NAME, options, model, error);
     if (status != TF2_OK)
         status = tf2__fail_prefix(error, status, "%s", source->name);
+    else if (pixel_scale != 0 && !is_given(&options->preprocess))
+        (*model)->preprocess = (struct tf2_preprocess){
+            .mean = {pixel_mean, pixel_mean, pixel_mean, pixel_mean}, .scale = pixel_scale};
 end:
     tf2__free(&env, name);
     tf2_graph_destroy(&graph);
@@ -108,10 +127,7 @@ static enum tf2_status check_tf2_options(
 /* Preprocessing in the options replaces the file's. */
 static void override_preprocess(struct tf2_model *model, const struct tf2_preprocess *preprocess)
 {
-    bool any = preprocess->channels != TF2_CHANNELS_RGB || preprocess->scale != 0;
-    for (size_t i = 0; i < TF2__COUNT(preprocess->mean); i++)
-        any |= preprocess->mean[i] != 0;
-    if (any)
+    if (is_given(preprocess))
         model->preprocess = *preprocess;
 }
 

@@ -84,6 +84,37 @@ def model(nodes, tensors=(), dims=("N", 2, 4, 4), opset=13, output="y"):
     return number(1, 7) + chunk(2, "corpus") + chunk(7, graph) + chunk(8, chunk(1, "") + number(2, opset))
 
 
+def integers(name, kind, dims, values):
+    """uint8 (2), int8 (3) or int32 (6) in raw_data."""
+    raw = struct.pack("<%d%s" % (len(values), {2: "B", 3: "b", 6: "i"}[kind]), *values)
+    return b"".join(number(1, dim) for dim in dims) + number(2, kind) + chunk(8, name) + chunk(9, raw)
+
+
+def scalar(name, value):
+    return number(2, 1) + chunk(8, name) + chunk(9, floats([value]))
+
+
+def quantized_constants():
+    return [scalar("xs", 0.5), integers("xz", 3, [], [-3]), scalar("ys", 2), integers("yz", 3, [], [7]),
+            integers("w", 3, [2, 2, 1, 1], [1, -2, 3, 127]), tensor("ws", [2]), integers("wz", 3, [2], [0, 0]),
+            integers("b", 6, [2], [100, -100]), number(1, 2) + number(2, 1) + chunk(8, "bs") + chunk(9, floats([1, 2])),
+            integers("table", 2, [256], list(range(256))), integers("uz", 2, [], [0])]
+
+
+def write_quantized_onnx():
+    write("onnx/qdq.onnx", model([
+        node("QuantizeLinear", "x,xs,xz", "q"), node("DequantizeLinear", "q,xs,xz", "d"),
+        node("DequantizeLinear", "w,bs,wz", "wd", axis=0), node("DequantizeLinear", "b,bs", "bd", axis=0),
+        node("Conv", "d,wd,bd", "c"), node("Relu", "c", "r"), node("QuantizeLinear", "r,ys,uz", "p"),
+        node("MaxPool", "p", "m", kernel_shape=[1, 1]), node("Cast", "m", "i", to=6), node("Gather", "table,i", "g"),
+        node("DequantizeLinear", "g,ys,uz", "y"),
+    ], quantized_constants()))
+    write("onnx/qlinear.onnx", model([
+        node("QuantizeLinear", "x,xs,xz", "q"), node("QLinearConv", "q,xs,xz,w,bs,wz,ys,yz,b", "c"),
+        node("DequantizeLinear", "c,ys,yz", "y"),
+    ], quantized_constants()))
+
+
 def write_onnx():
     stats = [tensor(n, [2]) for n in ("s", "b", "m")] + [
         number(1, 2) + number(2, 1) + chunk(8, "v") + chunk(4, floats([1, 2]))]
@@ -245,7 +276,154 @@ def write_image():
     write("image/rgb.bmp", b"BM" + struct.pack("<IIIIiiHHIIiiII", 78, 0, 54, 40, 3, 2, 1, 24, 0, 24, 0, 0, 0, 0) + row * 2)
 
 
+# ---- TensorFlow Lite ----
+
+F32, F16, I32, U8, I8 = 0, 1, 2, 3, 9
+
+
+class FlatBuffer:
+    """Writes forwards: references are filled in when what they lead to is written. A table is a list of fields: None,
+    an integer, a float, or something to refer to: a table, bytes (a string), ("i" or "f" or "q", numbers) or
+    ("t", tables)."""
+
+    def __init__(self, identifier, root):
+        self.data = bytearray(4) + identifier
+        self.put(root, 0)
+
+    def refer(self, slot, extra=0):
+        self.data += bytes(-len(self.data) % 8)
+        self.data[slot:slot + 4] = struct.pack("<I", len(self.data) + extra - slot)
+
+    def put(self, value, slot):
+        if isinstance(value, list):
+            self.put_table(value, slot)
+            return
+        self.refer(slot)
+        if isinstance(value, bytes):
+            self.data += struct.pack("<I", len(value)) + value
+        elif value[0] == "t":
+            self.data += struct.pack("<I", len(value[1])) + bytes(4 * len(value[1]))
+            first = len(self.data) - 4 * len(value[1])
+            for i, item in enumerate(value[1]):
+                self.put(item, first + 4 * i)
+        else:
+            self.data += struct.pack("<I%d%s" % (len(value[1]), value[0]), len(value[1]), *value[1])
+
+    def put_table(self, fields, slot):
+        places = [0 if field is None else 4 + 4 * i for i, field in enumerate(fields)]
+        vtable = struct.pack("<%dH" % (2 + len(fields)), 4 + 2 * len(fields), 4 + 4 * len(fields), *places)
+        self.refer(slot, len(vtable))
+        self.data += vtable + struct.pack("<i", len(vtable))
+        first = len(self.data)
+        for field in fields:
+            plain = isinstance(field, (int, float))
+            self.data += struct.pack("<f" if isinstance(field, float) else "<i", field if plain else 0)
+        for i, field in enumerate(fields):
+            if field is not None and not isinstance(field, (int, float)):
+                self.put(field, first + 4 * i)
+
+
+class Lite:
+    """A network: tensors and operators by the order in which they are added."""
+
+    def __init__(self):
+        self.tensors, self.buffers, self.ops, self.codes = [], [[]], [], []
+
+    def tensor(self, name, kind, dims, data=None, scale=None, zero_point=0):
+        self.buffers.append([data] if data is not None else [])
+        quant = [None, None, ("f", [scale]), ("q", [zero_point])] if scale else None
+        self.tensors.append([("i", dims), kind, len(self.buffers) - 1 if data is not None else 0, name.encode(), quant])
+        return len(self.tensors) - 1
+
+    def ints(self, name, values):
+        return self.tensor(name, I32, [len(values)], struct.pack("<%di" % len(values), *values))
+
+    def op(self, code, inputs, output, options=()):
+        self.codes.append([min(code, 127), None, 1, code])
+        self.ops.append([len(self.codes) - 1, ("i", inputs), ("i", [output]), None, list(options)])
+
+    def file(self, inputs, outputs):
+        graph = [("t", self.tensors), ("i", inputs), ("i", outputs), ("t", self.ops)]
+        return bytes(FlatBuffer(b"TFL3", [3, ("t", self.codes), ("t", [graph]), None, ("t", self.buffers)]).data)
+
+
+def lite_float():
+    net = Lite()
+    x = net.tensor("x", F32, [1, 4, 4, 2])
+    w = net.tensor("w", F16, [3, 3, 3, 2], struct.pack("<54e", *[(i % 7 - 3) / 4 for i in range(54)]))
+    half = net.tensor("half", F32, [3, 3, 3, 2])
+    conv = net.tensor("conv", F32, [1, 2, 2, 3])
+    bias = net.tensor("bias", F32, [3], floats([1, 2, 3]))
+    total = net.tensor("sum", F32, [1, 2, 2, 3])
+    axes = net.ints("axes", [1, 2])
+    mean, soft = net.tensor("mean", F32, [1, 3]), net.tensor("soft", F32, [1, 3])
+    net.op(6, [w], half)
+    net.op(3, [x, half], conv, [0, 2, 2, 3])
+    net.op(0, [conv, bias], total, [1])
+    net.op(40, [total, axes], mean)
+    net.op(25, [mean], soft, [1.0])
+    return net.file([x], [soft])
+
+
+def lite_quantized():
+    net = Lite()
+    x = net.tensor("x", U8, [1, 3, 3, 2], scale=1, zero_point=128)
+    w = net.tensor("w", U8, [1, 2, 2, 2], bytes([200, 3, 9, 77, 255, 0, 1, 2]), 0.5, 220)
+    bias = net.tensor("bias", I32, [2], struct.pack("<2i", 5, -5), 0.5)
+    conv = net.tensor("conv", U8, [1, 2, 2, 2], scale=2, zero_point=100)
+    fc_w = net.tensor("fc", I8, [2, 8], bytes(range(16)), 0.25)
+    fc, out = net.tensor("dense", U8, [1, 2], scale=4), net.tensor("y", I8, [1, 2], scale=1 / 256, zero_point=-128)
+    net.op(4, [x, w, bias], conv, [1, 1, 1, 1])
+    net.op(9, [conv, fc_w, -1], fc, [1])
+    net.op(14, [fc], out)
+    return net.file([x], [out])
+
+
+def lite_shapes():
+    net = Lite()
+    x = net.tensor("x", F32, [1, 2, 3, 2])
+    shape, begin, end, one = net.tensor("shape", I32, [4]), net.ints("b", [0]), net.ints("e", [1]), net.ints("o", [1])
+    batch, rest = net.tensor("batch", I32, []), net.tensor("rest", I32, [], struct.pack("<i", -1))
+    wanted, flat = net.tensor("wanted", I32, [2]), net.tensor("flat", F32, [1, 12])
+    pads, padded = net.ints("pads", [0, 0, 1, 2]), net.tensor("padded", F32, [1, 15])
+    size, slice_ = net.ints("size", [-1, 4]), net.tensor("slice", F32, [1, 4])
+    from_, joined = net.ints("from", [0, 3]), net.tensor("joined", F32, [1, 8])
+    net.tensors[pads][0] = ("i", [2, 2])
+    net.op(77, [x], shape)
+    net.op(45, [shape, begin, end, one], batch, [0, 0, 0, 0, 1])
+    net.op(83, [batch, rest], wanted)
+    net.op(22, [x, wanted], flat)
+    net.op(34, [flat, pads], padded)
+    net.op(65, [padded, from_, size], slice_)
+    net.op(2, [slice_, slice_], joined, [1])
+    return net.file([x], [joined])
+
+
+def lite_dilated():
+    net = Lite()
+    x = net.tensor("x", F32, [1, 4, 4, 1])
+    w = net.tensor("w", F32, [2, 2, 2, 1], floats(range(8)))
+    block, pads, crops = net.ints("block", [2, 2]), net.ints("pads", [0, 0, 0, 0]), net.ints("crops", [0, 0, 0, 0])
+    spread, conv = net.tensor("spread", F32, [4, 2, 2, 1]), net.tensor("conv", F32, [4, 1, 1, 2])
+    out, size, wide = net.tensor("y", F32, [1, 2, 2, 2]), net.ints("size", [4, 3]), net.tensor("wide", F32, [1, 4, 3, 2])
+    net.tensors[pads][0] = net.tensors[crops][0] = ("i", [2, 2])
+    net.op(38, [x, block, pads], spread)
+    net.op(3, [spread, w], conv, [1, 1, 1])
+    net.op(37, [conv, block, crops], out)
+    net.op(23, [out, size], wide, [None, None, 1])
+    return net.file([x], [wide])
+
+
+def write_tflite():
+    write("tflite/float.tflite", lite_float())
+    write("tflite/quantized.tflite", lite_quantized())
+    write("tflite/shapes.tflite", lite_shapes())
+    write("tflite/dilated.tflite", lite_dilated())
+
+
 write_onnx()
+write_quantized_onnx()
+write_tflite()
 write_caffemodel()
 write_prototxt()
 write_npy()

@@ -95,7 +95,7 @@ void golden_prepare(struct golden_net *net, const char *device, const struct tf2
         tf2_session_create(net->model, net->devices, 0, options, &net->session, &error) != TF2_OK)
         fail_msg("%s on %s: %s: %s", net->info.name, device, tf2_status_name(error.status), error.message);
     assert_int_equal(tf2_session_input(net->session, 0, &net->input), TF2_OK);
-    assert_int_equal(net->input.dtype, TF2_DTYPE_F32);
+    assert_int_equal(net->input.dtype, options && options->pixels ? TF2_DTYPE_U8 : TF2_DTYPE_F32);
     net->n_input = (size_t)tf2_shape_count(&net->input.shape);
     for (size_t i = 0; i < net->info.n_outputs; i++) {
         assert_int_equal(tf2_session_output(net->session, i, &net->output_info[i]), TF2_OK);
@@ -113,7 +113,7 @@ void golden_prepare_batch(struct golden_net *net, const char *device, int64_t ba
     assert_int_equal(net->input.shape.dim[0], batch);
 }
 
-void golden_run(struct golden_net *net, const float *input)
+void golden_run(struct golden_net *net, const void *input)
 {
     const void *inputs[1] = {input};
     void *outputs[GOLDEN_MAX_OUTPUTS];

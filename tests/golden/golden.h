@@ -42,7 +42,7 @@ void golden_need_shared(void);
  */
 int golden_status(int n_failed);
 
-/* A network with one float32 input, and its outputs of the last run. */
+/* A network with one input (float32, or pixels), and its outputs of the last run. */
 struct golden_net {
     struct tf2_model *model;
     struct tf2_devices *devices;
@@ -61,7 +61,7 @@ void golden_import(
 void golden_prepare(struct golden_net *net, const char *device, const struct tf2_session_options *options);
 /* The same with defaults but for the batch. */
 void golden_prepare_batch(struct golden_net *net, const char *device, int64_t batch);
-void golden_run(struct golden_net *net, const float *input);
+void golden_run(struct golden_net *net, const void *input);
 /* An output of the last run by name (NULL: the only one), which must have this shape. */
 const float *golden_output(const struct golden_net *net, const char *name, struct tf2_shape shape);
 /*

@@ -47,7 +47,7 @@ static void formats_are_told_by_content(void **state)
         {"\x00\x01\x02", 3, TF2_ERR_FORMAT, "unknown format"},
         {"PK\x03\x04....", 8, TF2_ERR_UNSUPPORTED, "ZIP"},
         {"\x89HDF\r\n\x1a\n", 8, TF2_ERR_UNSUPPORTED, "HDF5"},
-        {"\x1c\0\0\0TFL3", 8, TF2_ERR_UNSUPPORTED, "TensorFlow Lite"},
+        {"\x1c\0\0\0TFL3", 8, TF2_ERR_FORMAT, "damaged file"},
         {"name: 'x'", 9, TF2_ERR_GRAPH, "no layer"},
         {"# a comment\n\n  layers { ", 24, TF2_ERR_FORMAT, "line 3"},
         {"input: 'data'", 13, TF2_ERR_GRAPH, "no layer"},

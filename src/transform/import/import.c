@@ -12,6 +12,7 @@
 static const struct tf2__importer *const importers[] = {
     &tf2__importer_onnx,
     &tf2__importer_caffe,
+    &tf2__importer_tflite,
 };
 
 /* Formats that people try and that are none of ours: recognized only to say so. */
@@ -28,7 +29,6 @@ static const struct known_format known_formats[] = {
     {0, "\x80\x02", 2, "a Python pickle (PyTorch; export the network as ONNX)"},
     {0, "\x1f\x8b", 2, "compressed by gzip; decompress it first"},
     {0, "7767517\n", 8, "an ncnn parameter file"},
-    {4, "TFL3", 4, "a TensorFlow Lite file"},
 };
 
 /* Why nobody took the file. */

@@ -17,12 +17,24 @@
 
 #define TF2__NO_NODE UINT32_MAX
 
+/*
+ * What integers a float constant stands for, while a quantized file is imported (transform/quant/lower.h makes integer
+ * nodes of it): value = step * scale, dense and in the order of the data.
+ */
+struct tf2__steps {
+    const int32_t *step; /* the file's integers less their zero point */
+    const float *scale;  /* n_scales of them: one for all, or one per index of dimension `axis` */
+    int64_t n_scales;
+    uint32_t axis;
+};
+
 struct tf2__tensor {
     const char *name;
     enum tf2_dtype dtype;
     struct tf2_shape shape;
     const void *data;  /* constants: dense, row-major; else NULL */
     struct tf2__quant quant; /* dtype U8, S8: what the integers stand for; arrays lie in the graph's arena */
+    const struct tf2__steps *steps; /* float constants of quantized files; else NULL; in the graph's arena */
     uint32_t producer; /* the node that computes it, TF2__NO_NODE for inputs and constants */
     bool is_input;     /* filled at every run */
 };
@@ -54,6 +66,10 @@ struct tf2_graph {
     uint32_t n_tensors, n_nodes, n_inputs, n_outputs;
     uint32_t cap_tensors, cap_nodes, cap_inputs, cap_outputs;
     size_t budget_bytes; /* constants that passes may still make, see tf2__rewrite_spend */
+    /* What the source says of 8-bit images as input: value = (pixel - mean) * scale. scale 0: nothing. */
+    struct {
+        float mean, scale;
+    } pixels;
 };
 
 /* A constant whose data already lies in the graph's arena (or outlives the graph): it is not copied. */

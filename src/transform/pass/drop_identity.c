@@ -71,8 +71,8 @@ static bool is_noop(const struct tf2_graph *graph, const struct tf2__node *node)
         return true;
     case TF2_OP_ACTIVATION:
         return is_noop_activation(attr);
-    case TF2_OP_CONCAT:
-        return node->n_in == 1;
+    case TF2_OP_CONCAT: /* on integers it can change the scale */
+        return node->n_in == 1 && !tf2__node_is_int8(graph, node);
     case TF2_OP_FLATTEN:
         return rank == 2 && tf2__rewrite_axis(((const struct tf2_axis_attr *)attr)->axis, rank) == 1;
     case TF2_OP_RESHAPE:

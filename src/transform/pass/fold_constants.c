@@ -93,7 +93,7 @@ static enum tf2_status fold(struct tf2_graph *graph, uint32_t index, bool *chang
 static bool is_worth_it(struct tf2_graph *graph, const struct tf2__node *node, int64_t *work_left)
 {
     /* An identity of a constant is a graph output, see drop-identity. */
-    if (node->op->id == TF2_OP_IDENTITY || !reads_only_constants(graph, node))
+    if (node->op->id == TF2_OP_IDENTITY || !reads_only_constants(graph, node) || tf2__node_is_int8(graph, node))
         return false;
     int64_t n = tf2_shape_count(&graph->tensors[node->out].shape), steps = work(graph, node);
     if (n > MAX_ELEMENTS || steps > *work_left || !tf2__rewrite_spend(graph, (size_t)n * sizeof(float)))

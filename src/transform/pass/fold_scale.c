@@ -17,7 +17,7 @@
 /* The axis of output channels, when weights can take factors: nothing may lie between them and the output. */
 static bool find_channel_axis(const struct tf2_graph *graph, const struct tf2__node *node, uint32_t *axis)
 {
-    if (node->activation.kind != TF2_ACTIVATION_NONE)
+    if (node->activation.kind != TF2_ACTIVATION_NONE || tf2__node_is_int8(graph, node))
         return false;
     if (node->op->id == TF2_OP_CONV)
         *axis = 1;

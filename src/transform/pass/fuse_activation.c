@@ -66,6 +66,8 @@ static bool fuse_next(struct tf2_graph *graph, const struct tf2__uses *uses, uin
         graph->nodes[reader].activation.kind != TF2_ACTIVATION_NONE)
         return false;
     const struct tf2_activation *then = graph->nodes[reader].attr;
+    if (tf2__node_is_int8(graph, node) && !tf2__quant_fuses(then->kind))
+        return false;
     if (node->op->id == TF2_OP_ACTIVATION && node->activation.kind == TF2_ACTIVATION_NONE) {
         if (!merge_clips(node->attr, then))
             return false;

@@ -37,7 +37,8 @@ static uint32_t find_conv(const struct tf2_graph *graph, const struct tf2__uses 
         return TF2__NO_NODE;
     const struct tf2__node *node = &graph->nodes[producer];
     bool taken = node->n_in > 3 && node->in[3] != TF2_NO_TENSOR;
-    if (node->op->id != TF2_OP_CONV || taken || node->activation.kind != TF2_ACTIVATION_NONE)
+    if (node->op->id != TF2_OP_CONV || taken || node->activation.kind != TF2_ACTIVATION_NONE ||
+        tf2__node_is_int8(graph, node)) /* its result is rounded before it is added */
         return TF2__NO_NODE;
     return producer;
 }

@@ -40,7 +40,7 @@ static bool is_flatten(const struct tf2_graph *graph, const struct tf2__node *no
  */
 static bool find_input(const struct tf2_graph *graph, const struct tf2__node *node, tf2_tensor_id *x)
 {
-    if (node->op->id != TF2_OP_GEMM || tf2__rewrite_is_constant(graph, node->in[0]))
+    if (node->op->id != TF2_OP_GEMM || tf2__rewrite_is_constant(graph, node->in[0]) || tf2__node_is_int8(graph, node))
         return false;
     const struct tf2_gemm_attr *attr = node->attr;
     uint32_t rank = graph->tensors[node->in[0]].shape.n_dims;

@@ -59,6 +59,7 @@ struct tf2__onnx_array {
     int64_t count;
     const void *data; /* NULL where only the shape is known */
     bool in_graph;    /* the data lies in the graph's arena */
+    const struct tf2__steps *steps; /* floats made of integers by DequantizeLinear; else NULL */
 };
 
 /* A constant in all lanes. */
@@ -87,6 +88,12 @@ struct tf2__onnx_value {
     const Tf2__Onnx__ValueInfoProto *input;
     tf2_tensor_id tensor;             /* of a tensor, and of a constant that a node of the graph reads */
     struct tf2__onnx_const *constant; /* in the importer's arena */
+
+    /* Quantized data (onnx_ops_quant.c). `tensor` is u8. */
+    int32_t integer_type;               /* what the file calls it: TF2__ONNX_UINT8, TF2__ONNX_INT8; 0: it is no such */
+    int64_t n_tables;                   /* it was cast to indices of so many tables; 0: no */
+    const struct tf2__onnx_array *lookup; /* `tensor` is looked up in this; NULL: no */
+    int64_t n_lookups;                  /* so many tables */
 };
 
 struct tf2__onnx_op;
@@ -113,6 +120,8 @@ struct tf2__onnx {
     struct tf2_env env;
     struct tf2__arena arena;
     Tf2__Onnx__ModelProto *model;
+    Tf2__Onnx__NodeProto **file_nodes; /* the graph's own list of nodes, while it has another one; NULL */
+    size_t n_file_nodes;
     int64_t opset;
     struct tf2__strmap names; /* ONNX name → index in values */
     struct tf2__onnx_value *values;
@@ -127,6 +136,7 @@ struct tf2__onnx {
     uint32_t cap_lane_shapes;
     uint32_t serial;       /* for names made up here */
     uint64_t budget_bytes; /* what folding may still touch, see tf2__onnx_charge */
+    bool moves_integers;   /* the node that is converted may read quantized data as floats */
     bool batch_fixed;      /* every input's batch is a number in the file */
     bool warned_batch;
     struct tf2__report report;
@@ -138,6 +148,13 @@ struct tf2__onnx {
 bool tf2__onnx_probe(const unsigned char *data, size_t size_bytes);
 /* Whether the data can be unpacked; TF2_ERR_FORMAT says where it is damaged. */
 enum tf2_status tf2__onnx_check_bytes(const unsigned char *data, size_t size_bytes, struct tf2_error *error);
+
+/* ---- onnx_qlinear.c ---- */
+
+/* Replaces operators on integers by float ones between DequantizeLinear and QuantizeLinear. */
+enum tf2_status tf2__onnx_expand(struct tf2__onnx *onnx, struct tf2_error *error);
+/* Gives the model its nodes back, so that it can be freed. */
+void tf2__onnx_restore(struct tf2__onnx *onnx);
 
 /* ---- onnx_names.c: which nodes, in which order ---- */
 
@@ -216,6 +233,21 @@ enum tf2_status tf2__onnx_emit(
 enum tf2_status tf2__onnx_emit_part(
     struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, enum tf2_op op,
     const void *attr, const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *id, struct tf2_error *error);
+/* The same in integer form, or to it (see tf2__graph_add_int8): the result is output 0, or a part. */
+enum tf2_status tf2__onnx_emit_int8(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_op op, const tf2_tensor_id *in, size_t n_in,
+    enum tf2_dtype dtype, const struct tf2__quant *quant, tf2_tensor_id *id, struct tf2_error *error);
+enum tf2_status tf2__onnx_emit_int8_part(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, enum tf2_op op,
+    const tf2_tensor_id *in, size_t n_in, enum tf2_dtype dtype, const struct tf2__quant *quant, tf2_tensor_id *id,
+    struct tf2_error *error);
+/* A quantized output of the network, as floats. */
+enum tf2_status tf2__onnx_output_real(
+    struct tf2__onnx *onnx, const struct tf2__onnx_value *value, tf2_tensor_id *id, struct tf2_error *error);
+/* Adds a constant of uint8. */
+enum tf2_status tf2__onnx_emit_table(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2_shape *shape, const void *data,
+    tf2_tensor_id *id, struct tf2_error *error);
 /* Adds a constant made up for a node. `data` comes from tf2__onnx_alloc(in_graph). */
 enum tf2_status tf2__onnx_emit_constant(
     struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix,
@@ -282,6 +314,9 @@ tf2__onnx_fold_node(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, s
 enum tf2_status tf2__onnx_fold_out(
     struct tf2__onnx_fold *fold, size_t i, int32_t type, const struct tf2_shape *shape, void **data,
     struct tf2_error *error);
+/* The same for integers that are weights: there may be many. */
+enum tf2_status tf2__onnx_fold_weights_out(
+    struct tf2__onnx_fold *fold, int32_t type, const struct tf2_shape *shape, void **data, struct tf2_error *error);
 /* out[i]: the numbers of `in` from element `first` on with the given strides. */
 enum tf2_status tf2__onnx_fold_strided(
     struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first,
@@ -305,6 +340,29 @@ enum tf2_status tf2__onnx_parse_split(
 enum tf2_status tf2__onnx_parse_reshape(
     const struct tf2__onnx_node *node, const struct tf2__onnx_array *array, struct tf2_reshape_attr *reshape,
     struct tf2_error *error);
+
+/* ---- onnx_ops_quant.c ---- */
+
+/*
+ * Converts an operator that reads quantized data and only moves it or takes the largest (MaxPool, Reshape, ...): as
+ * floats, and its outputs are rounded again, to what they are already. *done: whether the node is such.
+ */
+enum tf2_status tf2__onnx_convert_moved(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, bool *done, struct tf2_error *error);
+
+/* ---- onnx_ops_lookup.c: tables ---- */
+
+/* Cast, Add and Gather with quantized data as indices. */
+enum tf2_status
+tf2__onnx_cast_index(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+enum tf2_status
+tf2__onnx_add_index(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+enum tf2_status
+tf2__onnx_gather_table(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+/* The node of a value with a table, when it is known what its numbers stand for. */
+enum tf2_status tf2__onnx_emit_lookup(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2__onnx_value *value,
+    const struct tf2__quant *quant, tf2_tensor_id *id, struct tf2_error *error);
 
 /* ---- onnx_table.c ---- */
 
@@ -331,13 +389,13 @@ const struct tf2__onnx_op *tf2__onnx_op_at(size_t i);
 
 /* clang-format off */
 #define TF2__ONNX_CONVERTERS(X)                                                                              \
-    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(dropout) X(expand)    \
+    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(dequantize) X(dropout) X(expand)    \
     X(flatten) X(gather) X(gemm) X(global_pool) X(identity) X(lrn) X(matmul) X(max_pool) X(pad) X(pow)       \
-    X(prelu) X(reduce) X(reshape) X(resize) X(slice) X(softmax) X(split) X(squeeze) X(transpose)             \
+    X(prelu) X(quantize) X(reduce) X(reshape) X(resize) X(slice) X(softmax) X(split) X(squeeze) X(transpose)             \
     X(unsqueeze) X(upsample) X(variadic)
 #define TF2__ONNX_FOLDERS(X)                                                                                 \
-    X(binary) X(cast) X(concat) X(constant) X(constant_of_shape) X(expand) X(flatten) X(gather) X(identity)  \
-    X(range) X(reduce) X(reshape) X(shape) X(size) X(slice) X(split) X(squeeze) X(tile) X(transpose)         \
+    X(binary) X(cast) X(concat) X(constant) X(constant_of_shape) X(dequantize) X(expand) X(flatten) X(gather) X(identity)  \
+    X(quantize) X(range) X(reduce) X(reshape) X(shape) X(size) X(slice) X(split) X(squeeze) X(tile) X(transpose)         \
     X(unary) X(unsqueeze) X(variadic) X(where)
 /* clang-format on */
 #define TF2__ONNX_DECLARE(name)                                                                              \

@@ -193,7 +193,9 @@ import_node(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
             "only supported on constants and on what is computed from shapes, an input is data");
-    return node->op->convert(onnx, node, error);
+    bool done;
+    TF2__TRY(tf2__onnx_convert_moved(onnx, node, &done, error));
+    return done ? TF2_OK : node->op->convert(onnx, node, error);
 }
 
 /* Marks the outputs that a node should have produced and did not. */
@@ -242,7 +244,12 @@ static enum tf2_status add_outputs(struct tf2__onnx *onnx, struct tf2_error *err
             return tf2__fail(
                 error, TF2_ERR_UNSUPPORTED,
                 "output '%s' is constant: it does not depend on the contents of any input", value->name);
-        TF2__TRY(tf2_graph_add_output(onnx->graph, value->tensor, value->name, error));
+        if (value->n_tables || value->lookup)
+            return tf2__fail(error, TF2_ERR_UNSUPPORTED, "output '%s' is a list of indices", value->name);
+        tf2_tensor_id id = value->tensor;
+        if (value->integer_type)
+            TF2__TRY(tf2__onnx_output_real(onnx, value, &id, error));
+        TF2__TRY(tf2_graph_add_output(onnx->graph, id, value->name, error));
     }
     return TF2_OK;
 }
@@ -253,6 +260,7 @@ static enum tf2_status run(struct tf2__onnx *onnx, struct tf2_error *error)
 {
     TF2__TRY(unpack(onnx, error));
     TF2__TRY(find_opset(onnx, error));
+    TF2__TRY(tf2__onnx_expand(onnx, error));
     TF2__TRY(tf2__onnx_resolve(onnx, error));
     TF2__TRY(find_ops(onnx, error));
     TF2__TRY(tf2__onnx_add_inputs(onnx, error));
@@ -265,6 +273,8 @@ static void finish(struct tf2__onnx *onnx)
 {
     ProtobufCAllocator allocator;
     tf2__import_protobuf_allocator(&onnx->env, &allocator);
+    if (onnx->model)
+        tf2__onnx_restore(onnx);
     tf2__onnx__model_proto__free_unpacked(onnx->model, &allocator);
     tf2__free(&onnx->env, onnx->lane_shapes);
     tf2__strmap_finish(&onnx->names);

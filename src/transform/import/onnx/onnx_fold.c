@@ -65,6 +65,18 @@ enum tf2_status tf2__onnx_fold_out(
     return TF2_OK;
 }
 
+enum tf2_status tf2__onnx_fold_weights_out(
+    struct tf2__onnx_fold *fold, int32_t type, const struct tf2_shape *shape, void **data, struct tf2_error *error)
+{
+    struct tf2__onnx_array *out = &fold->out[0];
+    *out = (struct tf2__onnx_array){.type = type, .shape = *shape, .count = tf2__onnx_count(shape)};
+    if (out->count < 0)
+        return tf2__fail(error, TF2_ERR_SHAPE, "the result is too large");
+    TF2__TRY(tf2__onnx_alloc(fold->onnx, out->count, sizeof(int64_t), false, data, error));
+    out->data = *data;
+    return TF2_OK;
+}
+
 enum tf2_status tf2__onnx_fold_strided(
     struct tf2__onnx_fold *fold, size_t i, const struct tf2__onnx_array *in, int64_t first,
     const int64_t *stride, const struct tf2_shape *shape, struct tf2_error *error)

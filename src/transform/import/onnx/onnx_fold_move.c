@@ -16,6 +16,7 @@ reshaped(struct tf2__onnx_fold *fold, const struct tf2_shape *shape, struct tf2_
             tf2_shape_format(&in->shape, from, sizeof(from)), tf2_shape_format(shape, to, sizeof(to)));
     fold->out[0] = *in;
     fold->out[0].shape = *shape;
+    fold->out[0].steps = NULL; /* their axis may be gone */
     return TF2_OK;
 }
 

@@ -167,6 +167,8 @@ enum tf2_status
 tf2__onnx_convert_cast(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     int64_t to = tf2__onnx_attr_int(node, "to", 0);
+    if (tf2__onnx_in(onnx, node, 0)->integer_type)
+        return tf2__onnx_cast_index(onnx, node, error);
     if (to != TF2__ONNX_FLOAT)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED, "data is float32 and stays it, found a cast to %s",

@@ -7,13 +7,38 @@
  */
 #include "transform/import/onnx/internal.h"
 
+/* The integers behind a matrix [rows, columns], for the constant that is its transpose. */
+static enum tf2_status turn_steps(
+    struct tf2__onnx *onnx, const struct tf2__onnx_array *b, int64_t rows, int64_t columns, tf2_tensor_id id,
+    struct tf2_error *error)
+{
+    struct tf2__steps *steps = tf2__arena_alloc(&onnx->graph->arena, 1, sizeof(*steps));
+    const uint32_t columns_axis = b->shape.n_dims - 1;
+    void *data;
+    if (!steps)
+        return tf2__fail_memory(error, sizeof(*steps), "a quantized constant");
+    if (b->shape.n_dims < 2 || (b->steps->n_scales > 1 && b->steps->axis + 1 < columns_axis))
+        return TF2_OK;
+    TF2__TRY(tf2__onnx_alloc(onnx, rows * columns, sizeof(int32_t), true, &data, error));
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < columns; c++)
+            ((int32_t *)data)[c * rows + r] = b->steps->step[r * columns + c];
+    }
+    *steps = *b->steps;
+    steps->step = data;
+    steps->axis = b->steps->axis == columns_axis ? 0 : 1;
+    onnx->graph->tensors[id].steps = steps;
+    return TF2_OK;
+}
+
 /* A new constant [columns, rows] with result[c][r] = factor * matrix[r][c], or with transposed == false
  * [rows, columns] and no change of order. */
 static enum tf2_status add_weights(
-    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const float *matrix, int64_t rows,
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2__onnx_array *b, int64_t rows,
     int64_t columns, bool transposed, float factor, tf2_tensor_id *id, struct tf2_error *error)
 {
     struct tf2_shape shape = {.n_dims = 2, .dim = {rows, columns}};
+    const float *matrix = b->data;
     void *data;
     TF2__TRY(tf2__onnx_charge(onnx, (uint64_t)rows * (uint64_t)columns * sizeof(float), error));
     TF2__TRY(tf2__onnx_alloc(onnx, rows * columns, sizeof(float), true, &data, error));
@@ -24,7 +49,8 @@ static enum tf2_status add_weights(
     }
     if (transposed)
         shape = (struct tf2_shape){.n_dims = 2, .dim = {columns, rows}};
-    return tf2__onnx_emit_constant(onnx, node, "weights", &shape, result, id, error);
+    TF2__TRY(tf2__onnx_emit_constant(onnx, node, "weights", &shape, result, id, error));
+    return b->steps && factor == 1 && transposed ? turn_steps(onnx, b, rows, columns, *id, error) : TF2_OK;
 }
 
 /* ---- Gemm: alpha * A * B + beta * C ---- */
@@ -40,7 +66,7 @@ static enum tf2_status gemm_weights(
         return tf2__fail(error, TF2_ERR_SHAPE, "B has %u dimensions, wanted 2", b->shape.n_dims);
     if (transposed && alpha == 1)
         return tf2__onnx_data(onnx, node, 1, id, error);
-    return add_weights(onnx, node, b->data, b->shape.dim[0], b->shape.dim[1], !transposed, alpha, id, error);
+    return add_weights(onnx, node, b, b->shape.dim[0], b->shape.dim[1], !transposed, alpha, id, error);
 }
 
 /* True when C is a constant with one number for each column, or one for all. */
@@ -146,7 +172,7 @@ tf2__onnx_convert_matmul(struct tf2__onnx *onnx, const struct tf2__onnx_node *no
     if (n_dims < 2)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "A has %u dimensions, wanted 2 or more", n_dims);
     TF2__TRY(matmul_extents(&b->shape, n_dims, &rows, &columns, error));
-    TF2__TRY(add_weights(onnx, node, b->data, rows, columns, true, 1, &in[1], error));
+    TF2__TRY(add_weights(onnx, node, b, rows, columns, true, 1, &in[1], error));
     if (b->shape.n_dims > 1)
         return tf2__onnx_emit(onnx, node, 0, TF2_OP_GEMM, &attr, in, 2, &out, error);
     struct tf2_axes_attr last = {.axes = 1u << (n_dims - 1)};

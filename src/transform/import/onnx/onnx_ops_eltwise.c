@@ -201,6 +201,8 @@ enum tf2_status
 tf2__onnx_convert_binary(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     bool done = false;
+    if (tf2__onnx_in(onnx, node, 0)->n_tables || tf2__onnx_in(onnx, node, 1)->n_tables)
+        return tf2__onnx_add_index(onnx, node, error);
     for (size_t i = 0; i < 2 && !done; i++) {
         if (tf2__onnx_in(onnx, node, i)->state == TF2__ONNX_TENSOR)
             TF2__TRY(try_constant(onnx, node, i, &done, error));

@@ -306,6 +306,8 @@ static enum tf2_status gather_range(
 enum tf2_status
 tf2__onnx_convert_gather(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
+    if (tf2__onnx_in(onnx, node, 1)->n_tables)
+        return tf2__onnx_gather_table(onnx, node, error);
     const struct tf2__onnx_array *indices;
     struct tf2_slice_attr slice;
     tf2_tensor_id x;

@@ -158,6 +158,7 @@ constant_to_graph(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct 
     else
         TF2__TRY(tf2_graph_add_constant(
             onnx->graph, value->name, TF2_DTYPE_F32, &array->shape, array->data, &value->tensor, error));
+    onnx->graph->tensors[value->tensor].steps = array->steps;
     TF2__TRY(tf2__onnx_reserve_lanes(onnx, value->tensor, error));
     struct tf2__onnx_lane_shapes *shapes = &onnx->lane_shapes[value->tensor];
     for (int l = 1; l < TF2__ONNX_LANES; l++)
@@ -173,6 +174,13 @@ enum tf2_status tf2__onnx_data(
     struct tf2__onnx_value *value = tf2__onnx_in(onnx, node, i);
     if (!value)
         return tf2__fail(error, TF2_ERR_FORMAT, "input %zu is missing", i);
+    if (value->integer_type && !value->lookup && onnx->moves_integers)
+        return tf2__onnx_emit_int8_part(
+            onnx, node, "float", TF2_OP_DEQUANTIZE, &value->tensor, 1, TF2_DTYPE_F32, NULL, id, error);
+    if (value->integer_type || value->n_tables)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "input '%s' is of type uint8 or int8: only DequantizeLinear can read it",
+            value->name);
     if (value->tensor == TF2_NO_TENSOR)
         TF2__TRY(constant_to_graph(onnx, value, error));
     *id = value->tensor;
@@ -254,15 +262,28 @@ make_name(struct tf2__onnx *onnx, const char *base, const char *suffix, char *na
         snprintf(name, size_bytes, "%.900s.%s_%u", base, suffix, ++onnx->serial);
 }
 
+static enum tf2_status add_lanes(struct tf2__onnx *onnx, const tf2_tensor_id *id, struct tf2_error *error)
+{
+    TF2__TRY(tf2__onnx_reserve_lanes(onnx, *id, error));
+    for (int l = 1; l < TF2__ONNX_LANES; l++)
+        infer_lane(onnx, &onnx->graph->nodes[onnx->graph->n_nodes - 1], l);
+    return TF2_OK;
+}
+
 static enum tf2_status add_node(
     struct tf2__onnx *onnx, const char *name, enum tf2_op op, const void *attr, const tf2_tensor_id *in,
     size_t n_in, tf2_tensor_id *id, struct tf2_error *error)
 {
     TF2__TRY(tf2_graph_add_node(onnx->graph, op, name, attr, in, n_in, id, error));
-    TF2__TRY(tf2__onnx_reserve_lanes(onnx, *id, error));
-    for (int l = 1; l < TF2__ONNX_LANES; l++)
-        infer_lane(onnx, &onnx->graph->nodes[onnx->graph->n_nodes - 1], l);
-    return TF2_OK;
+    return add_lanes(onnx, id, error);
+}
+
+static enum tf2_status add_int8(
+    struct tf2__onnx *onnx, const char *name, enum tf2_op op, const tf2_tensor_id *in, size_t n_in,
+    enum tf2_dtype dtype, const struct tf2__quant *quant, tf2_tensor_id *id, struct tf2_error *error)
+{
+    TF2__TRY(tf2__graph_add_int8(onnx->graph, op, name, NULL, in, n_in, NULL, dtype, quant, id, error));
+    return add_lanes(onnx, id, error);
 }
 
 enum tf2_status tf2__onnx_emit(
@@ -285,6 +306,51 @@ enum tf2_status tf2__onnx_emit_part(
     char name[1024];
     make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
     return add_node(onnx, name, op, attr, in, n_in, id, error);
+}
+
+enum tf2_status tf2__onnx_emit_int8(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_op op, const tf2_tensor_id *in, size_t n_in,
+    enum tf2_dtype dtype, const struct tf2__quant *quant, tf2_tensor_id *id, struct tf2_error *error)
+{
+    struct tf2__onnx_value *value = tf2__onnx_find(onnx, node->proto->output[0]);
+    if (!value)
+        return tf2__fail(error, TF2_ERR_FORMAT, "output 0 has no name");
+    TF2__TRY(add_int8(onnx, value->name, op, in, n_in, dtype, quant, id, error));
+    value->tensor = *id;
+    value->state = TF2__ONNX_TENSOR;
+    return TF2_OK;
+}
+
+enum tf2_status tf2__onnx_emit_int8_part(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const char *suffix, enum tf2_op op,
+    const tf2_tensor_id *in, size_t n_in, enum tf2_dtype dtype, const struct tf2__quant *quant, tf2_tensor_id *id,
+    struct tf2_error *error)
+{
+    char name[1024];
+    make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
+    return add_int8(onnx, name, op, in, n_in, dtype, quant, id, error);
+}
+
+enum tf2_status tf2__onnx_output_real(
+    struct tf2__onnx *onnx, const struct tf2__onnx_value *value, tf2_tensor_id *id, struct tf2_error *error)
+{
+    char name[1024];
+    make_name(onnx, value->name, "float", name, sizeof(name));
+    return add_int8(onnx, name, TF2_OP_DEQUANTIZE, &value->tensor, 1, TF2_DTYPE_F32, NULL, id, error);
+}
+
+enum tf2_status tf2__onnx_emit_table(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2_shape *shape, const void *data,
+    tf2_tensor_id *id, struct tf2_error *error)
+{
+    char name[1024];
+    make_name(onnx, node->proto->output[0], "table", name, sizeof(name));
+    TF2__TRY(tf2__graph_adopt_constant(onnx->graph, name, TF2_DTYPE_U8, shape, data, id, error));
+    TF2__TRY(tf2__onnx_reserve_lanes(onnx, *id, error));
+    for (int l = 1; l < TF2__ONNX_LANES; l++)
+        onnx->lane_shapes[*id].shape[l] = *shape;
+    onnx->lane_shapes[*id].lanes = TF2__ONNX_ALL_LANES;
+    return TF2_OK;
 }
 
 enum tf2_status tf2__onnx_emit_constant(
