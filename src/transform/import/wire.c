@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire.c: looks at the bytes of a protobuf file before they are unpacked: can protobuf-c be trusted with them. (Wire
- * format: protobuf.dev/programming-guides/encoding.)
+ * wire.c: looks at the bytes of a protobuf file before they are unpacked: can protobuf-c be trusted with
+ * them. (Wire format: protobuf.dev/programming-guides/encoding.)
  *
- * The check walks through all messages that the .proto knows and says where a file is damaged. It also refuses a field
- * that may occur once and occurs twice: protobuf-c joins such messages and copies all that came before each time, so a
- * file of a megabyte could keep it busy for minutes. What passes the check can only fail to be unpacked for want of
- * memory.
+ * The check walks through all messages that the .proto knows and says where a file is damaged. It also
+ * refuses a field that may occur once and occurs twice: protobuf-c joins such messages and copies all that
+ * came before each time, so a file of a megabyte could keep it busy for minutes. What passes the check can
+ * only fail to be unpacked for want of memory.
  */
 #include "transform/import/wire.h"
 

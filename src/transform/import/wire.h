@@ -15,16 +15,17 @@ enum {
     TF2__WIRE_32 = 5,
 };
 
-/* A number of at most max_bytes bytes at data[*at], which moves behind it. False: it does not end before `end`. */
+/* A number of at most max_bytes bytes at data[*at], which moves behind it. False: it does not end before
+ * `end`. */
 bool tf2__wire_varint(const unsigned char *data, size_t end, size_t *at, size_t max_bytes, uint64_t *value);
 
 /*
- * Whether the data can be unpacked as this message, whose parts must not contain themselves; TF2_ERR_FORMAT says where a
- * `what` file ("ONNX") is damaged.
+ * Whether the data can be unpacked as this message, whose parts must not contain themselves; TF2_ERR_FORMAT
+ * says where a `what` file ("ONNX") is damaged.
  */
 struct ProtobufCMessageDescriptor;
 enum tf2_status tf2__wire_check(
-    const struct ProtobufCMessageDescriptor *type, const char *what, const unsigned char *data, size_t size_bytes,
-    struct tf2_error *error);
+    const struct ProtobufCMessageDescriptor *type, const char *what, const unsigned char *data,
+    size_t size_bytes, struct tf2_error *error);
 
 #endif
