@@ -193,6 +193,12 @@ enum tf2_status tf2__onnx_alloc(
 /* Room for the shapes of a new tensor in all lanes; only the first is filled in. */
 enum tf2_status tf2__onnx_reserve_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, struct tf2_error *error);
 
+/* Reads the initializer of a value, which is a constant then. */
+enum tf2_status
+tf2__onnx_load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error);
+/* A name that nothing in the file and in the graph has: "base.suffix". */
+void tf2__onnx_make_name(
+    struct tf2__onnx *onnx, const char *base, const char *suffix, char *name, size_t size_bytes);
 /* Reads the initializers among a node's inputs. One that cannot be read is poison from then on. */
 enum tf2_status
 tf2__onnx_load_inputs(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
