@@ -8,7 +8,7 @@
  *
  *     acc[P][R] = bias                       weights: block, tap, R * LC channels, 4 bytes
  *     for tap:                               w[0 .. R-1]
- *         for p: acc[p][.] += dot4(x[base[p] + tap ..], w[.])
+ *         for p: acc[p][.] += dot(x[base[p] + tap ..], w[.])
  *     q = clamp(acc * scale [+ residual]), rounded half to even
  *
  * NDRange, tables, n_out, n_store: as in conv.cl. bias has the zero point of x folded in.
@@ -18,14 +18,14 @@
 #define BODY_NAME TF2_CAT(TF2_CAT(conv_int8_body_p, P), TF2_CAT(r, R))
 
 TARGET void BODY_NAME(
-    __global const uchar *restrict x, __global const char *restrict weights, __global const int *restrict taps, int n_taps,
+    __global const xt *restrict x, __global const char *restrict weights, __global const int *restrict taps, int n_taps,
     __global const int *restrict pixels, int n_pixels, __global const int *restrict bias,
     __global const float *restrict scale, __global const uchar *restrict add, __global uchar *restrict y,
     int n_valid, int first, int last, const struct epilogue *e)
 {
     for (int tile = first; tile < last; tile++) {
         const int pixel = min(tile * P, n_pixels - P);
-        __global const uchar *px[P];
+        __global const xt *px[P];
         __global const char *w = weights;
         acc_t acc[P][R];
 #if P <= 8
@@ -59,7 +59,7 @@ TARGET void BODY_NAME(
                 const spread_t v = SPREAD(px[p] + tap);
 #pragma unroll
                 for (int r = 0; r < R; r++)
-                    acc[p][r] = dot4(acc[p][r], v, wr[r]);
+                    acc[p][r] = dot(acc[p][r], v, wr[r]);
             }
         }
         if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
@@ -105,7 +105,7 @@ TARGET void BODY_NAME(
 }
 
 __kernel void CONV_NAME(
-    __global const uchar *restrict x, const int x_offset, __global const char *restrict weights,
+    __global const xt *restrict x, const int x_offset, __global const char *restrict weights,
     __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
     __global const int *restrict bias, __global const float *restrict scale, __global const uchar *restrict add,
     const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,

@@ -18,10 +18,11 @@ static const struct tf2__cl_tile tiles_8[] = {
     {6, 2, 0.90f}, {4, 3, 0.90f}, {8, 1, 0.70f}, {1, 4, 0.30f}, {3, 4, 0.80f}};
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
-/* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 4; plain vectors, which need more of them. */
+/* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 8; plain vectors, which need more of them. */
 static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.90f}, {7, 2, 0.80f},
                                                  {14, 1, 0.60f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
-static const struct tf2__cl_tile tiles_avx2[] = {{3, 4, 0.90f}, {4, 2, 0.80f}, {1, 4, 0.40f}};
+static const struct tf2__cl_tile tiles_avx2[] = {
+    {6, 2, 0.90f}, {5, 2, 0.88f}, {4, 3, 0.85f}, {8, 1, 0.75f}, {1, 4, 0.40f}, {3, 4, 0.80f}};
 static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
 const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
@@ -40,7 +41,12 @@ const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
 
 int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width)
 {
-    return dot >= TF2__CL_DOT_VNNI ? 16 : dot == TF2__CL_DOT_AVX2 ? 4 : vector_width;
+    return dot >= TF2__CL_DOT_VNNI ? 16 : dot == TF2__CL_DOT_AVX2 ? 8 : vector_width;
+}
+
+int tf2__cl_dot_inputs(enum tf2__cl_dot dot)
+{
+    return dot == TF2__CL_DOT_AVX2 ? 2 : 4;
 }
 
 const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)

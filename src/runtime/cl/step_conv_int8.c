@@ -36,6 +36,9 @@ struct choice {
     int64_t chunk;            /* AMX: tiles of pixels */
     int32_t run;              /* AMX: bytes of a run */
     bool pairs;               /* AMX: channels are dealt to pairs of tiles, see conv_amx.cl */
+    int64_t width;            /* inputs of a tap */
+    bool widened;             /* AVX2: x is read as words */
+    struct tf2__cl_words words;
     char kernel[32];
 };
 
@@ -185,8 +188,49 @@ static enum tf2_status choose_dot(
         tiles, n_tiles, tf2__cl_dot_lanes(dot, vector_width), job->n_pixels, job->out_per_group);
     snprintf(
         choice->kernel, sizeof(choice->kernel), "conv_int8_p%dr%d", choice->tile.pixels, choice->tile.vectors);
-    TF2__TRY(make_taps(plan, job, 4, &choice->taps, error));
+    choice->width = tf2__cl_dot_inputs(dot);
+    TF2__TRY(make_taps(plan, job, (int32_t)choice->width, &choice->taps, error));
     choice->n_taps = choice->taps.n;
+    return TF2_OK;
+}
+
+/* The table of pixels: input base, output offset, residual offset, n_pixels each. */
+static void fill_pixels(const struct tf2__plan *plan, const struct job *job, cl_int *table)
+{
+    if (job->step->node->op->id == TF2_OP_CONV)
+        tf2__cl_conv_pixels(&job->conv, table);
+    else
+        tf2__cl_gemm_pixels(plan, job->step, job->axis, job->n_pixels, table);
+}
+
+static void extend(const cl_int *offsets, int64_t n, int64_t *least, int64_t *most)
+{
+    *least = *most = offsets[0];
+    for (int64_t i = 1; i < n; i++) {
+        *least = TF2__MIN(*least, offsets[i]);
+        *most = TF2__MAX(*most, offsets[i]);
+    }
+}
+
+/* AVX2: x is widened first. */
+static enum tf2_status choose_words(
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct job *job,
+    struct choice *choice, struct tf2_error *error)
+{
+    const size_t size = 3 * (size_t)job->n_pixels * sizeof(cl_int);
+    const int64_t groups = (job->groups - 1) * job->x_group;
+    int64_t least, most, first_tap, last_tap;
+    cl_int *pixels = tf2__alloc(&device->base.env, size);
+    if (!pixels)
+        return tf2__fail_memory(error, size, "a table of pixels");
+    fill_pixels(plan, job, pixels);
+    extend(pixels, job->n_pixels, &least, &most);
+    tf2__free(&device->base.env, pixels);
+    extend(choice->taps.offset, choice->taps.n, &first_tap, &last_tap);
+    choice->widened = true;
+    choice->words = tf2__cl_words_of(
+        &job->conv, least + first_tap + TF2__MIN(groups, 0), most + last_tap + TF2__MAX(groups, 0) + choice->width);
+    step->scratch_bytes = choice->words.scratch_bytes;
     return TF2_OK;
 }
 
@@ -223,6 +267,8 @@ static enum tf2_status choose(
         else
             step->scratch_bytes = 0;
     }
+    if (dot == TF2__CL_DOT_AVX2)
+        TF2__TRY(choose_words(device, plan, step, &job, choice, error));
     step->choice = choice;
     step->kernel = choice->kernel;
     return TF2_OK;
@@ -278,10 +324,10 @@ static enum tf2_status make_channels(
 }
 
 /* Where input `place` (tap * width + byte) of channel o (within a group padded to `lanes`) goes. */
-static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps)
+static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps, int64_t width)
 {
-    int64_t block = o / lanes, tap = place / 4;
-    return ((block * n_taps + tap) * lanes + o % lanes) * 4 + place % 4;
+    int64_t block = o / lanes, tap = place / width;
+    return ((block * n_taps + tap) * lanes + o % lanes) * width + place % width;
 }
 
 /* Blocks of 32 channels; the last one has 16 when that is enough. */
@@ -307,8 +353,11 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
         for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
             for (int64_t k = 0; k < job->n_inputs; k++) {
                 int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, choice->n_taps, choice->pairs)
-                                         : place_dot(taps->place[k], o, lanes, choice->n_taps);
-                to[at] = weights[k];
+                                         : place_dot(taps->place[k], o, lanes, choice->n_taps, choice->width);
+                if (choice->widened)
+                    ((int16_t *)to)[at] = weights[k];
+                else
+                    to[at] = weights[k];
             }
         }
     }
@@ -321,10 +370,7 @@ static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct job
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, 3 * job->n_pixels, pixels, &data));
-    if (job->step->node->op->id == TF2_OP_CONV)
-        tf2__cl_conv_pixels(&job->conv, data);
-    else
-        tf2__cl_gemm_pixels(build->plan, job->step, job->axis, job->n_pixels, data);
+    fill_pixels(build->plan, job, data);
     return tf2__cl_buffer_unmap(build, *pixels, data);
 }
 
@@ -352,11 +398,17 @@ static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *jo
     return TF2_OK;
 }
 
-/* What all kernels take first, up to the output's place. */
+/* What all kernels take first, up to the output's place. words: what is read instead of the input, or NULL. */
 static enum tf2_status arg_head(
-    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers)
+    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers,
+    const struct tf2__cl_words *words)
 {
-    TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
+    if (words) {
+        tf2__cl_arg_arena(build);
+        tf2__cl_arg_int(build, job->step->scratch_at / 2 - words->first);
+    } else {
+        TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
+    }
     tf2__cl_arg_buffer(build, buffers[0]);
     tf2__cl_arg_buffer(build, buffers[1]);
     tf2__cl_arg_int(build, n_taps);
@@ -377,9 +429,11 @@ begin(struct tf2__cl_build *build, const struct job *job, const struct choice *c
     TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &buffers[1]));
     TF2__TRY(make_pixels(build, job, &buffers[2]));
     TF2__TRY(make_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
+    if (choice->widened)
+        TF2__TRY(tf2__cl_words_make(build, job->step, &choice->words));
     TF2__TRY(tf2__cl_launch_begin(
         build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
-    TF2__TRY(arg_head(build, job, choice->n_taps, buffers));
+    TF2__TRY(arg_head(build, job, choice->n_taps, buffers, choice->widened ? &choice->words : NULL));
     tf2__cl_arg_int(build, job->y_stride);
     tf2__cl_arg_int(build, is_float(build, job));
     tf2__cl_arg_int(build, job->out_per_group);
@@ -402,7 +456,7 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *j
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
-    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->n_taps * 4, n_tiles);
+    int64_t strip = tf2__cl_strip(&choice->tile, lanes, choice->n_taps * choice->width, n_tiles);
     TF2__TRY(begin(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);
@@ -492,7 +546,7 @@ static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct 
     int64_t strip = TF2__MIN(TF2__MAX(DEPTHWISE_STRIP / (tile * job.groups * job.n_inputs), 1), n_tiles);
     TF2__TRY(depthwise_pack(build, &job, buffers));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_DEPTHWISE_INT8, "depthwise_int8"));
-    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers));
+    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers, NULL));
     tf2__cl_arg_int(build, is_float(build, &job));
     tf2__cl_arg_int(build, job.groups);
     tf2__cl_arg_int(build, job.groups + job.conv.room);
