@@ -62,6 +62,17 @@ TARGET void BODY_NAME(
                     acc[p][r] = dot(acc[p][r], v, wr[r]);
             }
         }
+        if (e->is_float == SUMS) {
+#pragma unroll
+            for (int r = 0; r < R; r++) {
+                if (n_valid < (r + 1) * LC)
+                    continue;
+#pragma unroll
+                for (int p = 0; p < P; p++)
+                    STOREC(ACC_SUM(acc[p][r]), (__global int *)y + pixels[n_pixels + pixel + p] + r * LC);
+            }
+            continue;
+        }
         if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
 #pragma unroll
             for (int r = 0; r < R; r++) {

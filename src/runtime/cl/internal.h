@@ -31,6 +31,7 @@ enum tf2__cl_family {
     TF2__CL_POOL_INT8,
     TF2__CL_RESAMPLE,
     TF2__CL_WINOGRAD,
+    TF2__CL_WINOGRAD_INT8,
     TF2__CL_N_FAMILIES,
 };
 
@@ -299,6 +300,14 @@ enum tf2_status tf2__cl_arg_residual(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv);
 enum tf2_status tf2__cl_conv_finish(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv);
+
+/* --- step_winograd.c: what both kinds of numbers share --- */
+
+/* 3x3, stride 1, no dilation, no groups, adjacent channels. */
+bool tf2__cl_winograd_applies(const struct tf2__cl_conv *conv);
+/* The table of tiles of tile x tile output pixels, see winograd.cl. */
+enum tf2_status tf2__cl_winograd_tiles(
+    struct tf2__cl_build *build, const struct tf2__cl_conv *conv, int64_t tile, uint32_t *buffer);
 
 /* --- words.c --- */
 

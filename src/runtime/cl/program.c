@@ -71,7 +71,7 @@ static const char *const family_source[TF2__CL_N_FAMILIES] = {
     [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
     [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
     [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8, [TF2__CL_RESAMPLE] = tf2__kernel_resample,
-    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,
+    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,   [TF2__CL_WINOGRAD_INT8] = tf2__kernel_winograd_int8,
 };
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
@@ -81,13 +81,13 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
     [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
     [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
     [TF2__CL_POOL_INT8] = "pool_int8.cl", [TF2__CL_RESAMPLE] = "resample.cl",
-    [TF2__CL_WINOGRAD] = "winograd.cl",
+    [TF2__CL_WINOGRAD] = "winograd.cl",   [TF2__CL_WINOGRAD_INT8] = "winograd_int8.cl",
 };
 
 static bool is_int8(enum tf2__cl_family family)
 {
     return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
-           family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8;
+           family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8 || family == TF2__CL_WINOGRAD_INT8;
 }
 
 struct sources {
@@ -101,15 +101,15 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
 {
     s->n = 0;
     s->text[s->n++] = tf2__kernel_base;
-    if (family == TF2__CL_WINOGRAD) {
-        s->text[s->n++] = "#define T 4\n";
-        s->text[s->n++] = family_source[family];
-        s->text[s->n++] = "#define T 2\n";
-    }
     if (is_int8(family)) {
         snprintf(s->dot, sizeof(s->dot), "#define TF2_DOT %d\n", (int)device->dot);
         s->text[s->n++] = s->dot;
         s->text[s->n++] = tf2__kernel_int8;
+    }
+    if (family == TF2__CL_WINOGRAD || family == TF2__CL_WINOGRAD_INT8) {
+        s->text[s->n++] = "#define T 4\n";
+        s->text[s->n++] = family_source[family];
+        s->text[s->n++] = "#define T 2\n";
     }
     if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8) {
         s->text[s->n++] = family_source[family];
