@@ -15,7 +15,32 @@
  * P, R: macros, one variant each.
  */
 #define CONV_NAME TF2_CAT(TF2_CAT(conv_int8_p, P), TF2_CAT(r, R))
+#define STORE_NAME TF2_CAT(TF2_CAT(conv_int8_store_p, P), TF2_CAT(r, R))
 #define BODY_NAME TF2_CAT(TF2_CAT(conv_int8_body_p, P), TF2_CAT(r, R))
+
+#if TF2_DOT == 1
+/* A whole tile of u8 outputs, four vectors at a time; the last ones may be stored twice. */
+static inline __attribute__((always_inline, target("avx2"))) void STORE_NAME(
+    acc_t (*acc)[R], __global const float *scale, __global const int *pixels, int n_pixels,
+    __global const uchar *add, int has_add, __global uchar *y, const struct epilogue *e)
+{
+#pragma unroll
+    for (int f = 0; f < (P * R + 3) / 4; f++) {
+        const int i = f * 4 < P * R - 4 ? f * 4 : P * R - 4;
+        lf v[4];
+#pragma unroll
+        for (int k = i; k < i + 4; k++)
+            v[k - i] = real_sums(
+                ACC_SUM(acc[k / R][k % R]), LOADC(scale + k % R * LC),
+                add + (has_add ? pixels[2 * n_pixels + k / R] : 0) + k % R * LC, has_add, e);
+        const four_lu q = round_four(v[0], v[1], v[2], v[3], e->zero_point);
+        STORE_LU(q.lo.lo, y + pixels[n_pixels + i / R] + i % R * LC);
+        STORE_LU(q.lo.hi, y + pixels[n_pixels + (i + 1) / R] + (i + 1) % R * LC);
+        STORE_LU(q.hi.lo, y + pixels[n_pixels + (i + 2) / R] + (i + 2) % R * LC);
+        STORE_LU(q.hi.hi, y + pixels[n_pixels + (i + 3) / R] + (i + 3) % R * LC);
+    }
+}
+#endif
 
 TARGET void BODY_NAME(
     __global const xt *restrict x, __global const char *restrict weights, __global const int *restrict taps, int n_taps,
@@ -73,6 +98,15 @@ TARGET void BODY_NAME(
             }
             continue;
         }
+#if TF2_DOT == 1
+        if (stores_whole(e, n_valid, R * LC)) {
+            if (e->has_add)
+                STORE_NAME(acc, scale, pixels + pixel, n_pixels, add, 1, y, e);
+            else
+                STORE_NAME(acc, scale, pixels + pixel, n_pixels, add, 0, y, e);
+            continue;
+        }
+#else
         if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
 #pragma unroll
             for (int r = 0; r < R; r++) {
@@ -100,6 +134,7 @@ TARGET void BODY_NAME(
             }
             continue;
         }
+#endif
         const int element = e->is_float ? 4 : 1;
 #pragma unroll
         for (int p = 0; p < P; p++) {
@@ -140,5 +175,6 @@ __kernel void CONV_NAME(
 
 #undef CONV_NAME
 #undef BODY_NAME
+#undef STORE_NAME
 #undef P
 #undef R

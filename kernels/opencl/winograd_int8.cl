@@ -26,6 +26,9 @@
 #define FORWARD  TF2_CAT(forward_int8_, T)
 #define INVERSE  TF2_CAT(inverse_int8_, T)
 #define UNSCALE  TF2_CAT(unscale_int8_, T)
+#define SHAPE    TF2_CAT(winograd_int8_shape_, T)
+#define BODY_NAME TF2_CAT(winograd_int8_out_body_, T)
+#define STORE_NAME TF2_CAT(winograd_int8_store_, T)
 
 /* Unsigned: numbers wrap around. Forward: B^T d, in place, stride s. Inverse: A^T m: N elements to T. */
 #if T == 4
@@ -115,31 +118,44 @@ __kernel void IN_NAME(
     }
 }
 
-/*
- * NDRange: dimension 0: tiles, from `first_tile` on. m: tile after tile, then point after point, n_padded channels each.
- * bias has the zero point of x folded in. n_store: output lanes that may be written.
- */
-__kernel void OUT_NAME(
-    __global const int *restrict m, const int m_offset, __global const int *restrict tiles, const int first_tile,
-    const int n_padded, __global const int *restrict bias, __global const float *restrict scale,
-    __global const uchar *restrict add, const int add_offset, const int add_zero_point, const float add_factor,
-    __global uchar *restrict y, const int y_offset, const int is_float, const int n_store, const int row_stride,
-    const int column_stride, const int add_row_stride, const int add_column_stride, const float lo, const float hi,
-    const int zero_point)
+struct SHAPE {
+    int row_stride, column_stride, add_row_stride, add_column_stride;
+    int n_padded, n_store;
+};
+
+/* A whole tile of u8 outputs, four pixels at a time. */
+static inline __attribute__((always_inline, target("avx2"))) void STORE_NAME(
+    const li *sums, lf scale, __global const uchar *add, int has_add, __global uchar *y, const struct SHAPE *s,
+    const struct epilogue *e)
 {
-    const int tile = get_global_id(0);
-    __global const int *info = tiles + (first_tile + tile) * 5;
-    const int rows = info[4] & 0xff, columns = info[4] >> 8;
-    const int element = is_float ? 4 : 1;
-    const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, 1, add_offset >= 0};
-    m += m_offset + tile * (N * N) * n_padded;
-    y += (size_t)element * (y_offset + info[1]);
-    add += max(add_offset, 0) + info[2];
-    for (int c = 0; c < n_padded; c += LC) {
+#pragma unroll
+    for (int f = 0; f < T * T; f += 4) {
+        lf v[4];
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            v[k] = real_sums(
+                sums[f + k], scale,
+                add + (has_add ? (f + k) / T * s->add_row_stride + (f + k) % T * s->add_column_stride : 0), has_add, e);
+        const four_lu q = round_four(v[0], v[1], v[2], v[3], e->zero_point);
+        STORE_LU(q.lo.lo, y + f / T * s->row_stride + f % T * s->column_stride);
+        STORE_LU(q.lo.hi, y + (f + 1) / T * s->row_stride + (f + 1) % T * s->column_stride);
+        STORE_LU(q.hi.lo, y + (f + 2) / T * s->row_stride + (f + 2) % T * s->column_stride);
+        STORE_LU(q.hi.hi, y + (f + 3) / T * s->row_stride + (f + 3) % T * s->column_stride);
+    }
+}
+
+TARGET void BODY_NAME(
+    __global const int *restrict m, __global const int *restrict bias, __global const float *restrict scale,
+    __global const uchar *restrict add, __global uchar *restrict y, int rows, int columns, const struct SHAPE *s,
+    const struct epilogue *e)
+{
+    const int element = e->is_float ? 4 : 1, is_whole = rows == T && columns == T;
+    for (int c = 0; c < s->n_padded; c += LC) {
         lui d[N * N];
+        li sums[T * T];
 #pragma unroll
         for (int i = 0; i < N * N; i++)
-            d[i] = TF2_CAT(as_uint, LC)(LOADC(m + i * n_padded + c));
+            d[i] = TF2_CAT(as_uint, LC)(LOADC(m + i * s->n_padded + c));
 #pragma unroll
         for (int j = 0; j < N; j++)
             INVERSE(d + j, N);
@@ -147,23 +163,47 @@ __kernel void OUT_NAME(
         for (int i = 0; i < T; i++)
             INVERSE(d + i * N, 1);
         const lui b = TF2_CAT(as_uint, LC)(LOADC(bias + c));
-        const lf s = LOADC(scale + c);
 #pragma unroll
-        for (int i = 0; i < T; i++) {
-#pragma unroll
-            for (int j = 0; j < T; j++) {
-                const li sum = TF2_CAT(as_int, LC)(TF2_CAT(as_uint, LC)(UNSCALE(d[i * N + j])) + b);
-                __global uchar *to = y + element * (i * row_stride + j * column_stride + c);
-                __global const uchar *from = add + i * add_row_stride + j * add_column_stride + c;
-                if (i >= rows || j >= columns)
-                    continue;
-                if (stores_whole(&e, n_store - c, LC))
-                    STORE_LU(round_u8(real_sums(sum, s, from, e.has_add, &e), zero_point), to);
-                else
-                    finish(sum, s, to, from, &e, n_store - c);
-            }
+        for (int i = 0; i < T * T; i++)
+            sums[i] = TF2_CAT(as_int, LC)(TF2_CAT(as_uint, LC)(UNSCALE(d[i / T * N + i % T])) + b);
+        if (is_whole && stores_whole(e, s->n_store - c, LC)) {
+            if (e->has_add)
+                STORE_NAME(sums, LOADC(scale + c), add + c, 1, y + c, s, e);
+            else
+                STORE_NAME(sums, LOADC(scale + c), add, 0, y + c, s, e);
+            continue;
+        }
+#pragma unroll 1
+        for (int i = 0; i < rows; i++) {
+#pragma unroll 1
+            for (int j = 0; j < columns; j++)
+                finish(
+                    sums[i * T + j], LOADC(scale + c),
+                    y + element * (i * s->row_stride + j * s->column_stride + c),
+                    add + i * s->add_row_stride + j * s->add_column_stride + c, e, s->n_store - c);
         }
     }
+}
+
+/*
+ * NDRange: dimension 0: tiles, from `first_tile` on. m: tile after tile (tile_stride apart), then point after point,
+ * n_padded channels each. bias has the zero point of x folded in. n_store: output lanes that may be written.
+ */
+__kernel void OUT_NAME(
+    __global const int *restrict m, const int m_offset, __global const int *restrict tiles, const int first_tile,
+    const int n_padded, const int tile_stride, __global const int *restrict bias, __global const float *restrict scale,
+    __global const uchar *restrict add, const int add_offset, const int add_zero_point, const float add_factor,
+    __global uchar *restrict y, const int y_offset, const int is_float, const int n_store, const int row_stride,
+    const int column_stride, const int add_row_stride, const int add_column_stride, const float lo, const float hi,
+    const int zero_point)
+{
+    const int tile = get_global_id(0);
+    __global const int *info = tiles + (first_tile + tile) * 5;
+    const struct epilogue e = {lo, hi, zero_point, add_zero_point, add_factor, is_float, 1, add_offset >= 0};
+    const struct SHAPE s = {row_stride, column_stride, add_row_stride, add_column_stride, n_padded, n_store};
+    BODY_NAME(
+        m + m_offset + tile * tile_stride, bias, scale, add + max(add_offset, 0) + info[2],
+        y + (size_t)(is_float ? 4 : 1) * (y_offset + info[1]), info[4] & 0xff, info[4] >> 8, &s, &e);
 }
 
 #undef N
@@ -172,4 +212,7 @@ __kernel void OUT_NAME(
 #undef FORWARD
 #undef INVERSE
 #undef UNSCALE
+#undef SHAPE
+#undef BODY_NAME
+#undef STORE_NAME
 #undef T

@@ -21,8 +21,8 @@ static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 
 /* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 8; plain vectors, which need more of them. */
 static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.90f}, {7, 2, 0.80f},
                                                  {14, 1, 0.60f}, {1, 4, 0.30f}, {3, 4, 0.70f}};
-static const struct tf2__cl_tile tiles_avx2[] = {
-    {6, 2, 0.90f}, {5, 2, 0.88f}, {4, 3, 0.85f}, {8, 1, 0.75f}, {1, 4, 0.40f}, {3, 4, 0.80f}};
+static const struct tf2__cl_tile tiles_avx2[] = {{6, 2, 0.91f}, {5, 2, 0.91f}, {4, 2, 0.89f},
+                                                 {2, 4, 0.88f}, {7, 1, 0.78f}, {1, 4, 0.40f}};
 static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
 const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
