@@ -2,14 +2,14 @@
 /*
  * conv_int8.cl: convolution by offset tables, u8 times s8.
  *
- * As conv.cl, with taps of four neighbouring bytes: a tap is the byte offset of four inputs relative to a pixel's
- * base. Which inputs they are is the table's business: a channel that the tap reads and the convolution does not use
- * has weight 0.
+ * As conv.cl, with taps of four neighbouring bytes, or two 16-bit numbers (xt; on AVX2, and with TF2_WORDS): a tap is the
+ * offset of these inputs relative to a pixel's base. Which inputs they are is the table's business: a channel that the
+ * tap reads and the convolution does not use has weight 0.
  *
- *     acc[P][R] = bias                       weights: block, tap, R * LC channels, 4 bytes
+ *     acc[P][R] = bias                       weights: block, tap, R * LC channels, 4 bytes or two 16-bit numbers
  *     for tap:                               w[0 .. R-1]
  *         for p: acc[p][.] += dot(x[base[p] + tap ..], w[.])
- *     q = clamp(acc * scale [+ residual]), rounded half to even
+ *     q = clamp(acc * scale [+ residual]), rounded half to even; or, with is_float = SUMS, acc
  *
  * NDRange, tables, n_out, n_store: as in conv.cl. bias has the zero point of x folded in.
  * P, R: macros, one variant each.
@@ -20,7 +20,7 @@
 
 #if TF2_DOT == 1
 /* A whole tile of u8 outputs, four vectors at a time; the last ones may be stored twice. */
-static inline __attribute__((always_inline, target("avx2"))) void STORE_NAME(
+static inline INLINE void STORE_NAME(
     acc_t (*acc)[R], __global const float *scale, __global const int *pixels, int n_pixels,
     __global const uchar *add, int has_add, __global uchar *y, const struct epilogue *e)
 {

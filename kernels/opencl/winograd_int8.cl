@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * winograd_int8.cl: Winograd's minimal filtering F(T x T, 3 x 3) in integers, exact, for AVX2. The products in between
- * are conv_int8.cl's, one group per transform point, 16-bit numbers.
+ * winograd_int8.cl: Winograd's minimal filtering F(T x T, 3 x 3) in integers, exact, for AVX2 and VNNI. The products in
+ * between are conv_int8.cl's, one group per transform point, 16-bit numbers.
  *
  *     x ── winograd_int8_in ──▶ v [point][tile][channel] ── conv_int8 ──▶ m [tile][point][channel] ── winograd_int8_out ──▶ y
  *         u8                      s16                                       s32
@@ -124,7 +124,7 @@ struct SHAPE {
 };
 
 /* A whole tile of u8 outputs, four pixels at a time. */
-static inline __attribute__((always_inline, target("avx2"))) void STORE_NAME(
+static inline INLINE void STORE_NAME(
     const li *sums, lf scale, __global const uchar *add, int has_add, __global uchar *y, const struct SHAPE *s,
     const struct epilogue *e)
 {

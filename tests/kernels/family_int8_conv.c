@@ -167,6 +167,20 @@ static void conv_winograd(struct kgraph *k)
     koutput8(k, kconv8(k, source(k, shape), &c));
 }
 
+/* Where it pays even beside instructions for bytes. */
+static void conv_winograd_large(struct kgraph *k)
+{
+    tf2_tensor_id x = kinput8(k, KSHAPE(1, krange(k, 112, 140), krange(k, 17, 20), krange(k, 17, 20)));
+    const struct kconv8 c = {
+        .n_out = krange(k, 113, 130),
+        .kernel = 3,
+        .exact_kernel = true,
+        .extreme = kchance(k, 3),
+        .residual = kchance(k, 2),
+        .window = {.pad_begin = {1, 1}, .pad_end = {1, 1}}};
+    koutput8(k, kconv8(k, x, &c));
+}
+
 /* The same with inputs of 255 and weights of one sign: sums on both sides of 2^25 and 2^29, which such transforms
  * bear with. */
 static void conv_winograd_bound(struct kgraph *k)
@@ -427,6 +441,7 @@ const struct kfamily8 families8_conv[] = {
     {.name = "int8_conv_wide", .build = conv_wide, .slow = 10},
     {.name = "int8_conv_part", .build = conv_part},
     {.name = "int8_conv_winograd", .build = conv_winograd},
+    {.name = "int8_conv_winograd_large", .build = conv_winograd_large, .slow = 20},
     {.name = "int8_conv_winograd_bound", .build = conv_winograd_bound, .slow = 4},
     {.name = "int8_conv_group", .build = conv_group},
     {.name = "int8_conv_depthwise", .build = conv_depthwise},

@@ -22,6 +22,7 @@ enum tf2__cl_family {
     TF2__CL_CONV,
     TF2__CL_CONV_AMX,
     TF2__CL_CONV_INT8,
+    TF2__CL_CONV_WORDS, /* conv_int8.cl for 16-bit numbers */
     TF2__CL_DEPTHWISE,
     TF2__CL_DEPTHWISE_INT8,
     TF2__CL_MAP,

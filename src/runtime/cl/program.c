@@ -66,7 +66,8 @@ const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 
 static const char *const family_source[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
-    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_CONV_WORDS] = tf2__kernel_conv_int8,
+    [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
     [TF2__CL_DEPTHWISE_INT8] = tf2__kernel_depthwise_int8,
     [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
     [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
@@ -76,7 +77,8 @@ static const char *const family_source[TF2__CL_N_FAMILIES] = {
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
-    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
+    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_CONV_WORDS] = "conv_int8.cl for words",
+    [TF2__CL_DEPTHWISE] = "depthwise.cl",
     [TF2__CL_DEPTHWISE_INT8] = "depthwise_int8.cl",
     [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
     [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
@@ -86,8 +88,8 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
 
 static bool is_int8(enum tf2__cl_family family)
 {
-    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
-           family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8 || family == TF2__CL_WINOGRAD_INT8;
+    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_CONV_WORDS ||
+           family == TF2__CL_DEPTHWISE_INT8 || family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8 || family == TF2__CL_WINOGRAD_INT8;
 }
 
 struct sources {
@@ -104,6 +106,8 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
     if (is_int8(family)) {
         snprintf(s->dot, sizeof(s->dot), "#define TF2_DOT %d\n", (int)device->dot);
         s->text[s->n++] = s->dot;
+        if (family == TF2__CL_CONV_WORDS)
+            s->text[s->n++] = "#define TF2_WORDS\n";
         s->text[s->n++] = tf2__kernel_int8;
     }
     if (family == TF2__CL_WINOGRAD || family == TF2__CL_WINOGRAD_INT8) {
@@ -111,7 +115,7 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
         s->text[s->n++] = family_source[family];
         s->text[s->n++] = "#define T 2\n";
     }
-    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8) {
+    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8 && family != TF2__CL_CONV_WORDS) {
         s->text[s->n++] = family_source[family];
         return;
     }

@@ -23,7 +23,7 @@ struct choice {
     int64_t width;            /* inputs of a tap */
     bool widened;             /* AVX2: x is read as words */
     struct tf2__cl_words words;
-    const struct tf2__cl_winograd_int8 *winograd; /* AVX2: NULL: direct */
+    const struct tf2__cl_winograd_int8 *winograd; /* AVX2, VNNI; NULL: direct */
     char kernel[32];
 };
 
@@ -257,8 +257,8 @@ static enum tf2_status choose(
             step->scratch_bytes = 0;
     }
     step->kernel = choice->kernel;
-    if (dot == TF2__CL_DOT_AVX2)
-        TF2__TRY(tf2__cl_winograd_int8_choose(plan, step, &job, &choice->winograd, &step->kernel, error));
+    if (dot == TF2__CL_DOT_AVX2 || dot == TF2__CL_DOT_VNNI)
+        TF2__TRY(tf2__cl_winograd_int8_choose(dot, plan, step, &job, &choice->winograd, &step->kernel, error));
     if (dot == TF2__CL_DOT_AVX2 && !choice->winograd)
         TF2__TRY(choose_words(device, plan, step, &job, choice, error));
     step->choice = choice;

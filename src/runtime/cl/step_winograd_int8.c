@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * step_winograd_int8.c: 3x3 convolutions of stride 1 by Winograd's minimal filtering in integers (winograd_int8.cl), for
- * AVX2, whose instruction multiplies 16-bit numbers anyway.
+ * AVX2, which multiplies 16-bit numbers anyway, and for VNNI, where it takes twice as long as bytes.
  *
  * Exact as long as no sum of an output leaves a range that depends on the tile size: that is seen from the weights.
  * Strips as in step_winograd.c.
@@ -17,17 +17,16 @@
  * what is stored one after the other does not fall on the same cache sets. */
 #define POINT_PADDING 32
 #define TILE_PADDING  16
-/* Of conv_int8.cl for AVX2: channels of a vector. */
-#define LANES 8
 /* What conv_int8.cl calls an output that is the sums. */
 #define SUMS 2
 
 struct tf2__cl_winograd_int8 {
+    enum tf2__cl_dot dot;
     int64_t tile;   /* T of winograd_int8.cl */
     int64_t points; /* (T + 2)^2 */
     int64_t n_tiles;
     int64_t strip, n_strips;           /* tiles per strip */
-    int64_t in_channels, out_channels; /* padded to vectors of 16 and 8 */
+    int64_t in_channels, out_channels; /* padded to vectors: 16, and what a vector of sums has */
     int64_t n_taps;                    /* pairs of input channels */
     int64_t point_stride, tile_stride; /* of v, of m */
     struct tf2__cl_tile product;
@@ -54,75 +53,88 @@ static bool is_exact(int64_t tile, int64_t sum)
     return sum < (int64_t)1 << (tile == 4 ? 25 : 29);
 }
 
-/* Weights (bytes) that do not stay in a cache come from memory. */
-static double stream_cost(double bytes)
-{
-    return bytes > (2 << 20) ? (bytes - (2 << 20)) * 5 : 0;
-}
-
 static int64_t count_tiles(const struct tf2__cl_conv *conv, int64_t tile)
 {
     return conv->y.n * tf2__ceil_div(conv->y.dim[1], tile) * tf2__ceil_div(conv->y.dim[2], tile);
 }
 
-static struct tf2__cl_tile choose_product(int64_t n_pixels, int64_t n_out)
+static struct tf2__cl_tile choose_product(enum tf2__cl_dot dot, int64_t n_pixels, int64_t n_out)
 {
     size_t n;
-    const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(TF2__CL_DOT_AVX2, &n);
-    return tf2__cl_tile_best(tiles, n, LANES, n_pixels, n_out);
+    const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, &n);
+    return tf2__cl_tile_best(tiles, n, tf2__cl_dot_lanes(dot, 0), n_pixels, n_out);
 }
 
-/* Costs in multiply-accumulates at the speed of large layers, fitted to the layers of SqueezeNet, GoogLeNet and ResNet-50
- * on a Zen 5 core: short inner loops where there are few channels, about 2 and 6 for each number that is transformed. */
-static double cost(const struct tf2__cl_conv *conv, int64_t tile)
+/*
+ * Costs in multiply-accumulates of direct convolution at the speed of large layers, fitted to the layers of SqueezeNet,
+ * GoogLeNet and ResNet-50 on a Zen 5 core: of a product, where loops are long; of each number that is transformed, in and
+ * out; of a byte of weights from memory.
+ */
+static const struct {
+    double product, in, out, stream;
+} costs[] = {
+    [TF2__CL_DOT_AVX2] = {1, 2, 6, 5},
+    [TF2__CL_DOT_VNNI] = {2, 52, 52, 20},
+};
+
+/* Weights (bytes) that do not stay in a cache come from memory. */
+static double stream_cost(enum tf2__cl_dot dot, double bytes)
+{
+    return bytes > (2 << 20) ? (bytes - (2 << 20)) * costs[dot].stream : 0;
+}
+
+static double cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, int64_t tile)
 {
     const int64_t n_tiles = count_tiles(conv, tile);
     const double points = (double)((tile + 2) * (tile + 2)), in = (double)conv->x.c, out = (double)conv->y.c;
-    const double padded = (double)tf2__round_up(n_tiles, choose_product(n_tiles, conv->y.c).pixels);
-    const double products = padded * points * in * out * (1 + 8 / in);
-    const double transforms = (double)n_tiles * points * (in * 2 + out * 6);
-    return products + transforms + stream_cost(2 * points * in * out);
+    const struct tf2__cl_tile product = choose_product(dot, n_tiles, conv->y.c);
+    const double padded = (double)tf2__round_up(n_tiles, product.pixels) *
+                          (double)tf2__round_up(conv->y.c, product.vectors * tf2__cl_dot_lanes(dot, 0));
+    const double products = padded * points * in * (1 + 8 / in) * costs[dot].product;
+    const double transforms = (double)n_tiles * points * (in * costs[dot].in + out * costs[dot].out);
+    return products + transforms + stream_cost(dot, 2 * points * in * out);
 }
 
-static double direct_cost(const struct tf2__cl_conv *conv)
+static double direct_cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv)
 {
     double weights = (double)(conv->n_taps * conv->y.c);
-    return (double)conv->n_pixels * weights + stream_cost(2 * weights);
+    return (double)conv->n_pixels * weights + stream_cost(dot, weights * (dot == TF2__CL_DOT_AVX2 ? 2 : 1));
 }
 
 /* 4, 2, or 0: direct convolution. */
-static int64_t choose_tile_size(const struct tf2__cl_conv *conv, const int8_t *weights)
+static int64_t choose_tile_size(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, const int8_t *weights)
 {
-    double least = direct_cost(conv);
+    double least = direct_cost(dot, conv);
     int64_t best = 0, sum = largest_sum(weights, conv->y.c, conv->n_taps);
     for (int64_t tile = 2; tile <= 4; tile += 2) {
-        if (is_exact(tile, sum) && cost(conv, tile) < least) {
+        if (is_exact(tile, sum) && cost(dot, conv, tile) < least) {
             best = tile;
-            least = cost(conv, tile);
+            least = cost(dot, conv, tile);
         }
     }
     return best;
 }
 
 enum tf2_status tf2__cl_winograd_int8_choose(
-    struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
+    enum tf2__cl_dot dot, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
     const struct tf2__cl_winograd_int8 **choice, const char **kernel, struct tf2_error *error)
 {
     const struct tf2__cl_conv *conv = &job->conv;
     *choice = NULL;
     if (step->node->op->id != TF2_OP_CONV || !tf2__cl_winograd_applies(conv))
         return TF2_OK;
-    int64_t tile = choose_tile_size(conv, plan->tensors[step->in[1]].data);
+    int64_t tile = choose_tile_size(dot, conv, plan->tensors[step->in[1]].data);
     if (tile == 0)
         return TF2_OK;
     struct tf2__cl_winograd_int8 *c = tf2__arena_alloc(&plan->arena, 1, sizeof(*c));
     if (!c)
         return tf2__fail_memory(error, sizeof(*c), "a kernel choice");
+    c->dot = dot;
     c->tile = tile;
     c->points = (tile + 2) * (tile + 2);
     c->n_tiles = count_tiles(conv, tile);
     c->in_channels = tf2__round_up(conv->x.c, 16);
-    c->out_channels = tf2__round_up(conv->y.c, LANES);
+    c->out_channels = tf2__round_up(conv->y.c, tf2__cl_dot_lanes(dot, 0));
     c->n_taps = tf2__ceil_div(conv->x.c, 2);
     int64_t tile_bytes = c->points * (2 * c->in_channels + 4 * c->out_channels);
     int64_t weights_bytes = 2 * c->points * c->in_channels * c->out_channels;
@@ -131,7 +143,7 @@ enum tf2_status tf2__cl_winograd_int8_choose(
     c->strip = tf2__ceil_div(c->n_tiles, c->n_strips);
     c->point_stride = c->strip * c->in_channels + POINT_PADDING;
     c->tile_stride = c->points * c->out_channels + TILE_PADDING;
-    c->product = choose_product(c->strip, c->out_channels);
+    c->product = choose_product(dot, c->strip, c->out_channels);
     snprintf(
         c->product_kernel, sizeof(c->product_kernel), "conv_int8_p%dr%d", c->product.pixels, c->product.vectors);
     step->scratch_bytes = 2 * c->points * c->point_stride + c->strip * c->tile_stride * 4;
@@ -246,7 +258,8 @@ static enum tf2_status products(struct tf2__cl_build *build, const struct parts 
     int64_t blocks = tf2__ceil_div(c->out_channels, p->lanes);
     int64_t n_tiles = tf2__ceil_div(c->strip, c->product.pixels);
     int64_t strip = tf2__cl_strip(&c->product, p->lanes, 2 * c->n_taps, n_tiles);
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV_INT8, c->product_kernel));
+    TF2__TRY(tf2__cl_launch_begin(
+        build, c->dot == TF2__CL_DOT_AVX2 ? TF2__CL_CONV_INT8 : TF2__CL_CONV_WORDS, c->product_kernel));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->v);
     tf2__cl_arg_buffer(build, p->weights);
@@ -314,14 +327,15 @@ enum tf2_status tf2__cl_winograd_int8_make(
     struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_winograd_int8 *c)
 {
     struct parts p = {.job = job, .c = c};
-    p.lanes = (int64_t)c->product.vectors * LANES;
+    const int64_t lanes = tf2__cl_dot_lanes(c->dot, 0);
+    p.lanes = c->product.vectors * lanes;
     p.v = job->step->scratch_at / 2;
     p.m = (job->step->scratch_at + 2 * c->points * c->point_stride) / 4;
     TF2__TRY(tf2__cl_winograd_tiles(build, &job->conv, c->tile, &p.tiles));
     TF2__TRY(make_product_tables(build, c, &p.taps, &p.pixels));
     TF2__TRY(pack(build, c, job, p.lanes, &p.weights));
     TF2__TRY(make_zeros(build, c->points * tf2__round_up(c->out_channels, p.lanes), &p.zeros));
-    TF2__TRY(tf2__cl_job_channels(build, job, LANES, false, &p.bias, &p.scale));
+    TF2__TRY(tf2__cl_job_channels(build, job, lanes, false, &p.bias, &p.scale));
     for (int64_t i = 0; i < c->n_strips; i++) {
         int64_t first = TF2__MIN(i * c->strip, c->n_tiles - c->strip);
         TF2__TRY(transform_in(build, &p, first));
