@@ -39,6 +39,7 @@ OPTIONAL = ["openvino==2026.4.1", "nncf==3.4.0", "ncnn==1.0.20261020"]
 NETS = ["squeezenet", "googlenet", "resnet50"]
 PEERS = ["onnxruntime", "openvino", "ncnn"]
 DOTS = ["amx", "vnni", "avx2", "generic"]
+FP32_256 = "fp32, 256 bits"  # what a processor without AVX-512 has
 TOLERANCE = 1e-4  # largest difference of two probabilities, fp32
 BUSY = 0.97  # below this share of the core somebody else was running
 
@@ -246,24 +247,34 @@ class Comparison:
                 kernels[dot] = self.ours.bench(path, "int8", self.one, dot, 0.02, 0)["kernels"]
             except self.skip as reason:
                 self.run.note("skipped: TF2_DOT=%s: %s" % (dot, reason))
-        chosen = next((dot for dot in DOTS if kernels.get(dot) == kernels[None]), None)
-        return [dot for dot in DOTS if dot in kernels and dot != chosen], chosen
+        different = {}
+        for dot in DOTS[::-1]:  # simplest first: what a processor has not is the best that it has, once more
+            if dot in kernels and kernels[dot] not in different.values():
+                different[dot] = kernels[dot]
+        chosen = next((dot for dot in different if different[dot] == kernels[None]), None)
+        return [dot for dot in DOTS if dot in different and dot != chosen], chosen
 
     def compare_dots(self, path):
-        """Our int8 on one core against our fp32: half the time, all are ours."""
-        def player(source, precision, dot=None):
+        """Our int8 on one core against our fp32: half the time, all are ours. avx2 also against fp32 on vectors as
+        long as its own."""
+        def player(source, precision, dot=None, width=None):
             return lambda: self.ours.bench(source, precision, self.one, dot, self.options.seconds / 2,
-                                           self.options.warmup / 2)
+                                           self.options.warmup / 2, width)
         dots, chosen = self.working_dots(path)
-        players = {"fp32": player(self.network.path, "fp32"), "chosen": player(path, "int8")}
-        players.update((dot, player(path, "int8", dot)) for dot in dots)
+        players = {"fp32": player(self.network.path, "fp32"),
+                   FP32_256: player(self.network.path, "fp32", None, 8), "chosen": player(path, "int8")}
+        players.update((dot, player(path, "int8", dot, 8 if dot == "avx2" else None)) for dot in dots)
+        if "avx2" not in [chosen] + dots:
+            del players[FP32_256]
         results = self.run.play_rounds(self.options.rounds, self.network.title + " on one core", players)
         report, self.report["chosen_dot"] = self.report.setdefault("dots", {}), chosen
         for name, rounds in results.items():
-            unit = {"fp32": "fma", "chosen": chosen, "generic": None}.get(name, name)
+            unit = {"fp32": "fma", FP32_256: None, "chosen": chosen, "generic": None}.get(name, name)
             row = report[name] = dict(self.run.summary(rounds), **self.rate(rounds, unit))
-            row["vnni_share"] = self.rate(rounds, "vnni")["peak_share"] if name != "fp32" else None
+            row["vnni_share"] = self.rate(rounds, "vnni")["peak_share"] if "fp32" not in name else None
             row["ratio"] = self.run.spread(rounds, results["fp32"])
+            if unit == "avx2":
+                row["ratio_256"] = self.run.spread(rounds, results[FP32_256])
         first = results["chosen"][0]
         self.report["memory"] = {k: first[k] for k in (
             "weights_bytes", "arena_bytes", "live_bytes", "peak_memory_bytes")}

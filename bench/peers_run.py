@@ -187,11 +187,12 @@ class Ours:
         fail("no %s under %s: build it, or name the build directory with --build" % (name, self.options.build))
 
     @staticmethod
-    def run(command, cores, dot=None, timeout=900):
+    def run(command, cores, dot=None, width=None, timeout=900):
         environment = dict(os.environ)
-        environment.pop("TF2_DOT", None)
-        if dot:
-            environment["TF2_DOT"] = dot
+        for name, value in (("TF2_DOT", dot), ("TF2_VECTOR_WIDTH", width)):
+            environment.pop(name, None)
+            if value:
+                environment[name] = str(value)
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment,
                                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
@@ -217,14 +218,14 @@ class Ours:
             mark_made(path, key)
         return path
 
-    def bench(self, path, precision, cores, dot=None, seconds=None, warmup=None):
+    def bench(self, path, precision, cores, dot=None, seconds=None, warmup=None, width=None):
         seconds = self.options.seconds if seconds is None else seconds
         warmup = self.options.warmup if warmup is None else warmup
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "bench.json")
             self.run([self.find("tf2-bench"), path, "--precision", precision, "--devices", str(len(cores)),
                       "--batch", "1", "--duration", str(seconds), "--warmup", str(warmup), "--json", out]
-                     + ["--profile"] * (seconds < 0.1), cores, dot)
+                     + ["--profile"] * (seconds < 0.1), cores, dot, width)
             with open(out) as file:
                 result = json.load(file)
         kernels = [layer["kernel"] for layer in result.get("layers", [])]

@@ -2,30 +2,55 @@
 /*
  * conv_int8.cl: convolution by offset tables, u8 times s8.
  *
- * As conv.cl, with taps of four neighbouring bytes: a tap is the byte offset of four inputs relative to a pixel's
- * base. Which inputs they are is the table's business: a channel that the tap reads and the convolution does not use
- * has weight 0.
+ * As conv.cl, with taps of four neighbouring bytes, or two 16-bit numbers (xt; on AVX2, and with TF2_WORDS): a tap is the
+ * offset of these inputs relative to a pixel's base. Which inputs they are is the table's business: a channel that the
+ * tap reads and the convolution does not use has weight 0.
  *
- *     acc[P][R] = bias                       weights: block, tap, R * LC channels, 4 bytes
+ *     acc[P][R] = bias                       weights: block, tap, R * LC channels, 4 bytes or two 16-bit numbers
  *     for tap:                               w[0 .. R-1]
- *         for p: acc[p][.] += dot4(x[base[p] + tap ..], w[.])
- *     q = clamp(acc * scale [+ residual]), rounded half to even
+ *         for p: acc[p][.] += dot(x[base[p] + tap ..], w[.])
+ *     q = clamp(acc * scale [+ residual]), rounded half to even; or, with is_float = SUMS, acc
  *
  * NDRange, tables, weights_skip, n_out, n_store: as in conv.cl. bias has the zero point of x folded in.
  * P, R: macros, one variant each.
  */
 #define CONV_NAME TF2_CAT(TF2_CAT(conv_int8_p, P), TF2_CAT(r, R))
+#define STORE_NAME TF2_CAT(TF2_CAT(conv_int8_store_p, P), TF2_CAT(r, R))
 #define BODY_NAME TF2_CAT(TF2_CAT(conv_int8_body_p, P), TF2_CAT(r, R))
 
+#if TF2_DOT == 1
+/* A whole tile of u8 outputs, four vectors at a time; the last ones may be stored twice. */
+static inline INLINE void STORE_NAME(
+    acc_t (*acc)[R], __global const float *scale, __global const int *pixels, int n_pixels,
+    __global const uchar *add, int has_add, __global uchar *y, const struct epilogue *e)
+{
+#pragma unroll
+    for (int f = 0; f < (P * R + 3) / 4; f++) {
+        const int i = f * 4 < P * R - 4 ? f * 4 : P * R - 4;
+        lf v[4];
+#pragma unroll
+        for (int k = i; k < i + 4; k++)
+            v[k - i] = real_sums(
+                ACC_SUM(acc[k / R][k % R]), LOADC(scale + k % R * LC),
+                add + (has_add ? pixels[2 * n_pixels + k / R] : 0) + k % R * LC, has_add, e);
+        const four_lu q = round_four(v[0], v[1], v[2], v[3], e->zero_point);
+        STORE_LU(q.lo.lo, y + pixels[n_pixels + i / R] + i % R * LC);
+        STORE_LU(q.lo.hi, y + pixels[n_pixels + (i + 1) / R] + (i + 1) % R * LC);
+        STORE_LU(q.hi.lo, y + pixels[n_pixels + (i + 2) / R] + (i + 2) % R * LC);
+        STORE_LU(q.hi.hi, y + pixels[n_pixels + (i + 3) / R] + (i + 3) % R * LC);
+    }
+}
+#endif
+
 TARGET void BODY_NAME(
-    __global const uchar *restrict x, __global const char *restrict weights, __global const int *restrict taps, int n_taps,
+    __global const xt *restrict x, __global const char *restrict weights, __global const int *restrict taps, int n_taps,
     __global const int *restrict pixels, int n_pixels, __global const int *restrict bias,
     __global const float *restrict scale, __global const uchar *restrict add, __global uchar *restrict y,
     int n_valid, int first, int last, const struct epilogue *e)
 {
     for (int tile = first; tile < last; tile++) {
         const int pixel = min(tile * P, n_pixels - P);
-        __global const uchar *px[P];
+        __global const xt *px[P];
         __global const char *w = weights;
         acc_t acc[P][R];
 #if P <= 8
@@ -59,10 +84,21 @@ TARGET void BODY_NAME(
                 const spread_t v = SPREAD(px[p] + tap);
 #pragma unroll
                 for (int r = 0; r < R; r++)
-                    acc[p][r] = dot4(acc[p][r], v, wr[r]);
+                    acc[p][r] = dot(acc[p][r], v, wr[r]);
             }
         }
-#if TF2_DOT >= 2
+        if (e->is_float == SUMS) {
+#pragma unroll
+            for (int r = 0; r < R; r++) {
+                if (n_valid < (r + 1) * LC)
+                    continue;
+#pragma unroll
+                for (int p = 0; p < P; p++)
+                    STOREC(ACC_SUM(acc[p][r]), (__global int *)y + pixels[n_pixels + pixel + p] + r * LC);
+            }
+            continue;
+        }
+#if TF2_DOT >= 2 && !defined(TF2_WORDS) /* of words only sums are wanted */
         if (e->packs && !e->has_add) {
             PACK_TILE(0)
             continue;
@@ -72,6 +108,15 @@ TARGET void BODY_NAME(
             continue;
         }
 #endif
+#if TF2_DOT == 1
+        if (stores_whole(e, n_valid, R * LC)) {
+            if (e->has_add)
+                STORE_NAME(acc, scale, pixels + pixel, n_pixels, add, 1, y, e);
+            else
+                STORE_NAME(acc, scale, pixels + pixel, n_pixels, add, 0, y, e);
+            continue;
+        }
+#else
         if (stores_whole(e, n_valid, R * LC) && !e->has_add) {
 #pragma unroll
             for (int r = 0; r < R; r++) {
@@ -99,6 +144,7 @@ TARGET void BODY_NAME(
             }
             continue;
         }
+#endif
         const int element = e->is_float ? 4 : 1;
 #pragma unroll
         for (int p = 0; p < P; p++) {
@@ -115,8 +161,8 @@ TARGET void BODY_NAME(
 }
 
 __kernel void CONV_NAME(
-    __global const uchar *restrict x, const int x_offset, __global const char *restrict weights,
-    const int weights_skip, __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
+    __global const xt *restrict x, const int x_offset, __global const char *restrict weights, const int weights_skip,
+    __global const int *restrict taps, const int n_taps, __global const int *restrict pixels, const int n_pixels,
     __global const int *restrict bias, __global const float *restrict scale, __global const uchar *restrict add,
     const int add_offset, const int add_zero_point, const float add_factor, __global uchar *restrict y,
     const int y_offset, const int y_stride, const int is_float, const int n_out, const int n_store,
@@ -141,5 +187,6 @@ __kernel void CONV_NAME(
 
 #undef CONV_NAME
 #undef BODY_NAME
+#undef STORE_NAME
 #undef P
 #undef R

@@ -274,3 +274,21 @@ __kernel void halo_int8(
     fill_pixels(y, before, pixel, pitch);
     fill_pixels(y + row - after, after, pixel, pitch);
 }
+
+/*
+ * What conv_int8.cl reads on AVX2: words[i] = x[begin + i] for i in rows of `n` bytes, `row_stride` apart, of n_bytes;
+ * `rows` rows a work item. Up to 15 numbers behind each row come along. NDRange: dimension 0: pieces of rows.
+ */
+__kernel void widen(
+    __global const uchar *restrict x, const int x_offset, const int begin, __global short *restrict words,
+    const int words_offset, const int n_bytes, const int row_stride, const int n, const int rows PART_ARGS)
+{
+    const int first = ID0 * rows;
+    x += x_offset + begin;
+    words += words_offset;
+    for (int row = first; row < first + rows; row++) {
+        const int at = row * row_stride, end = min(at + n, n_bytes);
+        for (int i = at; i < end; i += 16)
+            STORES(convert_short16(vload16(0, x + i)), words + i);
+    }
+}

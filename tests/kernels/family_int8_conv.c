@@ -131,6 +131,76 @@ static void conv_wide(struct kgraph *k)
     koutput8(k, kconv8(k, kinput8(k, shape), &c));
 }
 
+/* A few channels of many: most of what lies between the first and the last input is not read. */
+static void conv_part(struct kgraph *k)
+{
+    const uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
+    struct tf2_shape shape = kmap_shape(k, 1, n_spatial, n_spatial == 3 ? 4 : 9);
+    shape.dim[1] = krange(k, 40, 90);
+    tf2_tensor_id x = kinput8(k, shape);
+    if (kchance(k, 2))
+        x = kconv8_same(k, x, shape.dim[1]);
+    const int64_t begin = krange(k, 0, 30);
+    const struct kconv8 c = {
+        .n_out = kchannels(k, 30), .kernel = krange(k, 1, 3), .window = kwindow(k, n_spatial)};
+    koutput8(k, kconv8(k, kslice8(k, x, 1, begin, begin + krange(k, 1, 17)), &c));
+    if (kchance(k, 2))
+        koutput8(k, kconv8_same(k, x, kchannels(k, 9)));
+}
+
+/* 3x3 in steps of one, where a transform may pay: maps that tiles of 2 and of 4 cover, or not. */
+static void conv_winograd(struct kgraph *k)
+{
+    struct tf2_shape shape =
+        KSHAPE(krange(k, 1, 2), krange(k, 8, 70), krange(k, 3, 21), krange(k, 3, 21));
+    struct kconv8 c = {
+        .n_out = kchance(k, 2) ? 8 * krange(k, 1, 8) : krange(k, 8, 70),
+        .kernel = 3,
+        .exact_kernel = true,
+        .extreme = kchance(k, 3),
+        .residual = kchance(k, 3),
+        .wrap = kchance(k, 6)};
+    for (int d = 0; d < 2; d++) {
+        c.window.pad_begin[d] = (int32_t)krange(k, 0, 2);
+        c.window.pad_end[d] = (int32_t)krange(k, 0, 2);
+    }
+    koutput8(k, kconv8(k, source(k, shape), &c));
+}
+
+/* Where it pays even beside instructions for bytes. */
+static void conv_winograd_large(struct kgraph *k)
+{
+    tf2_tensor_id x = kinput8(k, KSHAPE(1, krange(k, 112, 140), krange(k, 17, 20), krange(k, 17, 20)));
+    const struct kconv8 c = {
+        .n_out = krange(k, 113, 130),
+        .kernel = 3,
+        .exact_kernel = true,
+        .extreme = kchance(k, 3),
+        .residual = kchance(k, 2),
+        .window = {.pad_begin = {1, 1}, .pad_end = {1, 1}}};
+    koutput8(k, kconv8(k, x, &c));
+}
+
+/* The same with inputs of 255 and weights of one sign: sums on both sides of 2^25 and 2^29, which such transforms
+ * bear with. */
+static void conv_winograd_bound(struct kgraph *k)
+{
+    const struct tf2__quant saturated = {.scale = 1e-12f};
+    const struct tf2_eltwise_attr product = {.kind = TF2_ELTWISE_PROD};
+    const bool many = kchance(k, 3);
+    const int64_t channels = many ? krange(k, 1822, 1848) : krange(k, 106, 124), extent = krange(k, 4, many ? 6 : 9);
+    const tf2_tensor_id x = kinput8(k, KSHAPE(1, channels, extent, extent));
+    const tf2_tensor_id square = knode8(k, TF2_OP_ELTWISE, &product, KIN(x, x), NULL, &saturated);
+    const struct kconv8 c = {
+        .n_out = many ? 8 : krange(k, 8, 24),
+        .kernel = 3,
+        .exact_kernel = true,
+        .one_sign = true,
+        .f32 = !kchance(k, 3),
+        .window = {.pad_begin = {1, 1}, .pad_end = {1, 1}}};
+    koutput8(k, kconv8(k, square, &c));
+}
+
 static void conv_group(struct kgraph *k)
 {
     const uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
@@ -369,6 +439,10 @@ const struct kfamily8 families8_conv[] = {
     {.name = "int8_conv_tiles", .build = conv_tiles},
     {.name = "int8_conv_large", .build = conv_large, .slow = 25},
     {.name = "int8_conv_wide", .build = conv_wide, .slow = 10},
+    {.name = "int8_conv_part", .build = conv_part},
+    {.name = "int8_conv_winograd", .build = conv_winograd},
+    {.name = "int8_conv_winograd_large", .build = conv_winograd_large, .slow = 20},
+    {.name = "int8_conv_winograd_bound", .build = conv_winograd_bound, .slow = 4},
     {.name = "int8_conv_group", .build = conv_group},
     {.name = "int8_conv_depthwise", .build = conv_depthwise},
     {.name = "int8_conv_depthwise_3x3", .build = conv_depthwise_3x3},

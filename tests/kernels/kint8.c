@@ -301,11 +301,22 @@ static struct tf2_shape fit_window(
     return shape;
 }
 
+static void make_one_sign(struct kgraph *k, tf2_tensor_id weights)
+{
+    const struct tf2_shape *shape = kshape(k, weights);
+    const size_t n_out = (size_t)shape->dim[0], row = (size_t)tf2_shape_count(shape) / n_out;
+    int8_t *data = (int8_t *)(uintptr_t)k->graph->tensors[weights].data;
+    for (size_t o = 0; o < n_out; o++)
+        memset(data + o * row, kchance(k, 2) ? 127 : -128, row);
+}
+
 tf2_tensor_id kconv8(struct kgraph *k, tf2_tensor_id x, const struct kconv8 *c)
 {
     struct tf2_conv_attr attr;
     struct tf2_shape out, shape = fit_window(k, x, c, &attr, &out);
     tf2_tensor_id in[4] = {x, kweights8(k, shape, c->extreme), TF2_NO_TENSOR, TF2_NO_TENSOR};
+    if (c->one_sign)
+        make_one_sign(k, in[1]);
     const double size = c->wrap ? 2147483648.0 : sum_size(tf2_shape_count(&shape) / c->n_out);
     const double product_scale =
         (double)kquant_of(k, x)->scale * tf2__quant_scale(kquant_of(k, in[1]), krange(k, 0, c->n_out - 1));

@@ -60,6 +60,7 @@ struct kconv8 {
     const tf2_tensor_id *others; /* one of these that has the output's shape is the residual, if any has */
     size_t n_others;
     bool extreme, wrap; /* weights -128 and 127; biases that make sums wrap around */
+    bool one_sign;      /* all weights of an output channel are 127, or -128 */
 };
 /* Tries smaller dilations and kernels until the window fits. */
 tf2_tensor_id kconv8(struct kgraph *k, tf2_tensor_id x, const struct kconv8 *conv);

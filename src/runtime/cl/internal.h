@@ -23,6 +23,7 @@ enum tf2__cl_family {
     TF2__CL_CONV,
     TF2__CL_CONV_AMX,
     TF2__CL_CONV_INT8,
+    TF2__CL_CONV_WORDS, /* conv_int8.cl for 16-bit numbers */
     TF2__CL_DEPTHWISE,
     TF2__CL_DEPTHWISE_INT8,
     TF2__CL_LRN_INT8,
@@ -33,6 +34,7 @@ enum tf2__cl_family {
     TF2__CL_POOL_INT8,
     TF2__CL_RESAMPLE,
     TF2__CL_WINOGRAD,
+    TF2__CL_WINOGRAD_INT8,
     TF2__CL_N_FAMILIES,
 };
 
@@ -75,6 +77,8 @@ enum tf2_status
 tf2__cl_dot_get(struct tf2__cl_device *device, enum tf2__cl_dot *dot, struct tf2_error *error);
 /* Output channels of a vector: LC of int8.clh. */
 int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width);
+/* Inputs of a tap: 4 bytes, or on AVX2 2 words. */
+int tf2__cl_dot_inputs(enum tf2__cl_dot dot);
 
 /* --- memory.c --- */
 
@@ -361,6 +365,28 @@ enum tf2_status tf2__cl_arg_residual(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv);
 enum tf2_status tf2__cl_conv_finish(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv);
+
+/* --- step_winograd.c: what both kinds of numbers share --- */
+
+/* 3x3, stride 1, no dilation, no groups, adjacent channels. */
+bool tf2__cl_winograd_applies(const struct tf2__cl_conv *conv);
+/* The table of tiles of tile x tile output pixels, see winograd.cl. */
+enum tf2_status tf2__cl_winograd_tiles(
+    struct tf2__cl_build *build, const struct tf2__cl_conv *conv, int64_t tile, uint32_t *buffer);
+
+/* --- words.c --- */
+
+/* The bytes that a convolution reads, widened to 16 bits. */
+struct tf2__cl_words {
+    int64_t first, n;        /* bytes relative to the tensor */
+    int64_t row_stride, row; /* how they are read: so many of each so many */
+    int64_t scratch_bytes;
+};
+/* For reading bytes first .. last-1 relative to the input. */
+struct tf2__cl_words tf2__cl_words_of(const struct tf2__cl_conv *conv, int64_t first, int64_t last);
+/* Appends a launch that widens the step's first input into its scratch. */
+enum tf2_status tf2__cl_words_make(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_words *words);
 
 /* --- execute.c --- */
 

@@ -21,5 +21,6 @@ extern const char tf2__kernel_pool[];
 extern const char tf2__kernel_pool_int8[];
 extern const char tf2__kernel_resample[];
 extern const char tf2__kernel_winograd[];
+extern const char tf2__kernel_winograd_int8[];
 
 #endif

@@ -18,10 +18,11 @@ static const struct tf2__cl_tile tiles_8[] = {
     {6, 2, 0.90f}, {4, 3, 0.90f}, {8, 1, 0.70f}, {1, 4, 0.30f}, {3, 4, 0.80f}};
 static const struct tf2__cl_tile tiles_4[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
-/* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 4; plain vectors, which need more of them. */
+/* Of conv_int8.cl: 32 registers of 16 channels; AVX2 with 16 registers of 8; plain vectors, which need more of them. */
 static const struct tf2__cl_tile tiles_vnni[] = {{6, 4, 0.95f},  {7, 3, 0.94f}, {7, 2, 0.93f},
                                                  {10, 1, 0.74f}, {1, 4, 0.30f}, {3, 4, 0.85f}};
-static const struct tf2__cl_tile tiles_avx2[] = {{3, 4, 0.90f}, {4, 2, 0.80f}, {1, 4, 0.40f}};
+static const struct tf2__cl_tile tiles_avx2[] = {{6, 2, 0.91f}, {5, 2, 0.91f}, {4, 2, 0.89f},
+                                                 {2, 4, 0.88f}, {7, 1, 0.78f}, {1, 4, 0.40f}};
 static const struct tf2__cl_tile tiles_plain[] = {{4, 2, 0.90f}, {8, 1, 0.80f}, {1, 4, 0.30f}};
 
 const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
@@ -40,7 +41,12 @@ const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
 
 int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width)
 {
-    return dot >= TF2__CL_DOT_VNNI ? 16 : dot == TF2__CL_DOT_AVX2 ? 4 : vector_width;
+    return dot >= TF2__CL_DOT_VNNI ? 16 : dot == TF2__CL_DOT_AVX2 ? 8 : vector_width;
+}
+
+int tf2__cl_dot_inputs(enum tf2__cl_dot dot)
+{
+    return dot == TF2__CL_DOT_AVX2 ? 2 : 4;
 }
 
 const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
@@ -60,30 +66,33 @@ const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 
 static const char *const family_source[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
-    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_CONV_WORDS] = tf2__kernel_conv_int8,
+    [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
     [TF2__CL_DEPTHWISE_INT8] = tf2__kernel_depthwise_int8,
     [TF2__CL_LRN_INT8] = tf2__kernel_lrn_int8,
     [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
     [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
     [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8, [TF2__CL_RESAMPLE] = tf2__kernel_resample,
-    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,
+    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,   [TF2__CL_WINOGRAD_INT8] = tf2__kernel_winograd_int8,
 };
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
-    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
+    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_CONV_WORDS] = "conv_int8.cl for words",
+    [TF2__CL_DEPTHWISE] = "depthwise.cl",
     [TF2__CL_DEPTHWISE_INT8] = "depthwise_int8.cl",
     [TF2__CL_LRN_INT8] = "lrn_int8.cl",
     [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
     [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
     [TF2__CL_POOL_INT8] = "pool_int8.cl", [TF2__CL_RESAMPLE] = "resample.cl",
-    [TF2__CL_WINOGRAD] = "winograd.cl",
+    [TF2__CL_WINOGRAD] = "winograd.cl",   [TF2__CL_WINOGRAD_INT8] = "winograd_int8.cl",
 };
 
 static bool is_int8(enum tf2__cl_family family)
 {
-    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
-           family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8;
+    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_CONV_WORDS ||
+           family == TF2__CL_DEPTHWISE_INT8 || family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 ||
+           family == TF2__CL_POOL_INT8 || family == TF2__CL_WINOGRAD_INT8;
 }
 
 struct sources {
@@ -97,17 +106,19 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
 {
     s->n = 0;
     s->text[s->n++] = tf2__kernel_base;
-    if (family == TF2__CL_WINOGRAD) {
+    if (is_int8(family)) {
+        snprintf(s->dot, sizeof(s->dot), "#define TF2_DOT %d\n", (int)device->dot);
+        s->text[s->n++] = s->dot;
+        if (family == TF2__CL_CONV_WORDS)
+            s->text[s->n++] = "#define TF2_WORDS\n";
+        s->text[s->n++] = tf2__kernel_int8;
+    }
+    if (family == TF2__CL_WINOGRAD || family == TF2__CL_WINOGRAD_INT8) {
         s->text[s->n++] = "#define T 4\n";
         s->text[s->n++] = family_source[family];
         s->text[s->n++] = "#define T 2\n";
     }
-    if (is_int8(family)) {
-        snprintf(s->dot, sizeof(s->dot), "#define TF2_DOT %d\n", (int)device->dot);
-        s->text[s->n++] = s->dot;
-        s->text[s->n++] = tf2__kernel_int8;
-    }
-    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8) {
+    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8 && family != TF2__CL_CONV_WORDS) {
         s->text[s->n++] = family_source[family];
         return;
     }

@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step_conv_int8.c: convolutions and inner products of u8 by s8 (conv_int8.cl, conv_amx.cl, depthwise_int8.cl).
+ * step_conv_int8.c: convolutions and inner products of u8 by s8 (conv_int8.cl, conv_amx.cl).
  *
  * All are the same job: pixels, and inputs of a pixel as byte offsets in the order of a row of weights. What differs
  * between processors is how inputs are grouped into taps and how weights are packed for them.
  */
-#include "runtime/cl/internal.h"
+#include "runtime/cl/conv_int8.h"
 
 #include <stdio.h>
 
 /* Bytes of x that AMX works on before it takes the next weights: a part of a second level cache. */
 #define AMX_CHUNK_BYTES (512 << 10)
-
-/* Multiply-accumulates that a work item of the depthwise kernel does at least. */
-#define DEPTHWISE_STRIP 50000
-
-struct job {
-    const struct tf2__step *step;
-    int64_t n_pixels, n_inputs; /* inputs of one output: a row of weights */
-    int64_t groups, in_per_group, out_per_group;
-    int64_t x_group;  /* bytes from one group's inputs to the next */
-    int64_t y_stride; /* between output channels */
-    int64_t room;     /* lanes behind the last output channel that may be written */
-    int64_t x_step;   /* bytes between neighbouring pixels if that is the same for all; else 0 */
-    bool has_add;
-    struct tf2__cl_conv conv;
-    uint32_t axis; /* inner products: the first dimension that is summed */
-};
 
 struct choice {
     bool amx;
@@ -36,6 +20,10 @@ struct choice {
     int64_t chunk;            /* AMX: tiles of pixels */
     int32_t run;              /* AMX: bytes of a run */
     bool pairs;               /* AMX: channels are dealt to pairs of tiles, see conv_amx.cl */
+    int64_t width;            /* inputs of a tap */
+    bool widened;             /* AVX2: x is read as words */
+    struct tf2__cl_words words;
+    const struct tf2__cl_winograd_int8 *winograd; /* AVX2, VNNI; NULL: direct */
     char kernel[32];
 };
 
@@ -59,7 +47,7 @@ static int64_t pixel_step(const struct tf2__cl_conv *p)
     return step > 0 ? step : 0;
 }
 
-static void describe(const struct tf2__plan *plan, const struct tf2__step *step, struct job *job)
+void tf2__cl_job_describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_job *job)
 {
     struct tf2__cl_conv *p = &job->conv;
     memset(job, 0, sizeof(*job));
@@ -84,7 +72,7 @@ static void describe(const struct tf2__plan *plan, const struct tf2__step *step,
 
 /* Byte offsets of a pixel's inputs in the order of a row of weights: channels, then kernel positions. */
 static enum tf2_status
-make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct tf2__cl_taps *taps, struct tf2_error *error)
+make_taps(struct tf2__plan *plan, const struct tf2__cl_job *job, int32_t width, struct tf2__cl_taps *taps, struct tf2_error *error)
 {
     cl_int *offsets = tf2__arena_alloc(&plan->arena, (size_t)job->n_inputs, sizeof(*offsets));
     if (!offsets)
@@ -98,12 +86,16 @@ make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct t
 
 /* --- choosing --- */
 
-/* The kernels read a residual by vectors of channels. */
+bool tf2__cl_job_reads_add(const struct tf2__cl_job *job)
+{
+    return !job->has_add || job->conv.add.stride_c == 1 || job->conv.y.c == 1;
+}
+
 static bool fits(const struct tf2__plan *plan, const struct tf2__step *step)
 {
-    struct job job;
-    describe(plan, step, &job);
-    return !job.has_add || job.conv.add.stride_c == 1 || job.conv.y.c == 1;
+    struct tf2__cl_job job;
+    tf2__cl_job_describe(plan, step, &job);
+    return tf2__cl_job_reads_add(&job);
 }
 
 /* Where channel o of a block of 32 lies in its pair of tiles, and back. */
@@ -118,7 +110,7 @@ static int64_t pair_channel(int64_t position)
 }
 
 /* Neighbouring channels of u8, and no factor large enough for v to leave 32 bits: instructions that saturate will do. */
-static bool can_pack(const struct tf2__plan *plan, const struct job *job)
+static bool can_pack(const struct tf2__plan *plan, const struct tf2__cl_job *job)
 {
     const struct tf2__step *step = job->step;
     const struct tf2__plan_tensor *tensors = plan->tensors;
@@ -136,7 +128,7 @@ static bool can_pack(const struct tf2__plan *plan, const struct job *job)
 }
 
 /* The same for pairs of tiles of AMX: whole blocks, and an activation that leaves a byte its whole range. */
-static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+static bool can_pair(const struct tf2__plan *plan, const struct tf2__cl_job *job)
 {
     const struct tf2__plan_tensor *y = &plan->tensors[job->step->out];
     if (!can_pack(plan, job) || job->out_per_group % 32 != 0)
@@ -148,7 +140,7 @@ static bool can_pair(const struct tf2__plan *plan, const struct job *job)
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
  * one run per tap. */
 static enum tf2_status
-choose_runs(struct tf2__plan *plan, const struct job *job, struct choice *choice, struct tf2_error *error)
+choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct choice *choice, struct tf2_error *error)
 {
     choice->n_taps = INT64_MAX;
     for (int32_t run = 64; run >= (job->x_step ? 64 : 16); run /= 2) {
@@ -165,7 +157,7 @@ choose_runs(struct tf2__plan *plan, const struct job *job, struct choice *choice
 }
 
 static enum tf2_status choose_amx(
-    struct tf2__plan *plan, struct tf2__step *step, const struct job *job, struct choice *choice,
+    struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job, struct choice *choice,
     struct tf2_error *error)
 {
     TF2__TRY(choose_runs(plan, job, choice, error));
@@ -183,7 +175,7 @@ static enum tf2_status choose_amx(
 }
 
 static enum tf2_status choose_dot(
-    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct job *job, struct choice *choice,
+    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct tf2__cl_job *job, struct choice *choice,
     struct tf2_error *error)
 {
     size_t n_tiles;
@@ -192,14 +184,56 @@ static enum tf2_status choose_dot(
         tiles, n_tiles, tf2__cl_dot_lanes(dot, vector_width), job->n_pixels, job->out_per_group);
     snprintf(
         choice->kernel, sizeof(choice->kernel), "conv_int8_p%dr%d", choice->tile.pixels, choice->tile.vectors);
-    TF2__TRY(make_taps(plan, job, 4, &choice->taps, error));
+    choice->width = tf2__cl_dot_inputs(dot);
+    TF2__TRY(make_taps(plan, job, (int32_t)choice->width, &choice->taps, error));
     choice->n_taps = choice->taps.n;
+    return TF2_OK;
+}
+
+/* The table of pixels: input base, output offset, residual offset, n_pixels each. */
+static void fill_pixels(const struct tf2__plan *plan, const struct tf2__cl_job *job, cl_int *table)
+{
+    if (job->step->node->op->id == TF2_OP_CONV)
+        tf2__cl_conv_pixels(&job->conv, table);
+    else
+        tf2__cl_gemm_pixels(plan, job->step, job->axis, job->n_pixels, table);
+}
+
+static void extend(const cl_int *offsets, int64_t n, int64_t *least, int64_t *most)
+{
+    *least = *most = offsets[0];
+    for (int64_t i = 1; i < n; i++) {
+        *least = TF2__MIN(*least, offsets[i]);
+        *most = TF2__MAX(*most, offsets[i]);
+    }
+}
+
+/* AVX2: x is widened first. */
+static enum tf2_status choose_words(
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
+    struct choice *choice, struct tf2_error *error)
+{
+    const size_t size = 3 * (size_t)job->n_pixels * sizeof(cl_int);
+    const int64_t groups = (job->groups - 1) * job->x_group;
+    int64_t least, most, first_tap, last_tap;
+    cl_int *pixels = tf2__alloc(&device->base.env, size);
+    if (!pixels)
+        return tf2__fail_memory(error, size, "a table of pixels");
+    fill_pixels(plan, job, pixels);
+    extend(pixels, job->n_pixels, &least, &most);
+    tf2__free(&device->base.env, pixels);
+    extend(choice->taps.offset, choice->taps.n, &first_tap, &last_tap);
+    choice->widened = true;
+    choice->words = tf2__cl_words_of(
+        &job->conv, least + first_tap + TF2__MIN(groups, 0), most + last_tap + TF2__MAX(groups, 0) + choice->width);
+    step->scratch_bytes = choice->words.scratch_bytes;
     return TF2_OK;
 }
 
 /* What a layer costs either way, in cycles of the vector units: products, and what AMX adds to every output and input.
  * Measured on a Sapphire Rapids core. conv_amx is one work item, which cannot be divided among devices. */
-static bool amx_pays(const struct job *job, const struct choice *amx, const struct choice *dot, uint32_t n_parts)
+static bool
+amx_pays(const struct tf2__cl_job *job, const struct choice *amx, const struct choice *dot, uint32_t n_parts)
 {
     double tiles = (double)tf2__ceil_div(job->n_pixels, 16), groups = (double)job->groups;
     double halves = (double)tf2__ceil_div(job->out_per_group, 16);
@@ -226,13 +260,13 @@ static bool may_stream(const struct tf2__plan *plan)
 static enum tf2_status choose(
     struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
 {
-    struct job job;
+    struct tf2__cl_job job;
     enum tf2__cl_dot dot;
     struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
     if (!choice)
         return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
     TF2__TRY(tf2__cl_dot_get(device, &dot, error));
-    describe(plan, step, &job);
+    tf2__cl_job_describe(plan, step, &job);
     TF2__TRY(choose_dot(dot, device->vector_width, plan, &job, choice, error));
     if (dot == TF2__CL_DOT_AMX && job.n_pixels >= 16 && !may_stream(plan)) {
         struct choice amx = {.amx = true};
@@ -242,8 +276,12 @@ static enum tf2_status choose(
         else
             step->scratch_bytes = 0;
     }
-    step->choice = choice;
     step->kernel = choice->kernel;
+    if (dot == TF2__CL_DOT_AVX2 || dot == TF2__CL_DOT_VNNI)
+        TF2__TRY(tf2__cl_winograd_int8_choose(dot, plan, step, &job, &choice->winograd, &step->kernel, error));
+    if (dot == TF2__CL_DOT_AVX2 && !choice->winograd)
+        TF2__TRY(choose_words(device, plan, step, &job, choice, error));
+    step->choice = choice;
     return TF2_OK;
 }
 
@@ -251,7 +289,7 @@ static enum tf2_status choose(
 
 /* The sum of zero points times weights of an output channel, which goes into its bias. */
 static uint32_t
-zero_point_sum(const struct job *job, const struct tf2__quant *x, const int8_t *weights, int64_t group)
+zero_point_sum(const struct tf2__cl_job *job, const struct tf2__quant *x, const int8_t *weights, int64_t group)
 {
     const int64_t n_positions = job->n_inputs / job->in_per_group;
     uint32_t sum = 0;
@@ -267,8 +305,8 @@ zero_point_sum(const struct job *job, const struct tf2__quant *x, const int8_t *
 }
 
 /* Bias and factor per output channel; groups are padded to `lanes` channels. pairs: in the order of pairs of tiles. */
-static enum tf2_status make_channels(
-    struct tf2__cl_build *build, const struct job *job, int64_t lanes, bool pairs, uint32_t *bias, uint32_t *scale)
+enum tf2_status tf2__cl_job_channels(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t lanes, bool pairs, uint32_t *bias, uint32_t *scale)
 {
     const struct tf2__plan_tensor *tensors = build->plan->tensors;
     const struct tf2__step *step = job->step;
@@ -297,10 +335,10 @@ static enum tf2_status make_channels(
 }
 
 /* Where input `place` (tap * width + byte) of channel o (within a group padded to `lanes`) goes. */
-static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps)
+static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps, int64_t width)
 {
-    int64_t block = o / lanes, tap = place / 4;
-    return ((block * n_taps + tap) * lanes + o % lanes) * 4 + place % 4;
+    int64_t block = o / lanes, tap = place / width;
+    return ((block * n_taps + tap) * lanes + o % lanes) * width + place % width;
 }
 
 /* Blocks of 32 channels; the last one has 16 when that is enough. */
@@ -312,7 +350,7 @@ static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_tap
 }
 
 static enum tf2_status
-pack(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes, uint32_t *buffer)
+pack(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice, int64_t lanes, uint32_t *buffer)
 {
     const int8_t *weights = build->plan->tensors[job->step->in[1]].data;
     const struct tf2__cl_taps *taps = &choice->taps;
@@ -325,8 +363,11 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
         for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
             for (int64_t k = 0; k < job->n_inputs; k++) {
                 int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, choice->n_taps, choice->pairs)
-                                         : place_dot(taps->place[k], o, lanes, choice->n_taps);
-                to[at] = weights[k];
+                                         : place_dot(taps->place[k], o, lanes, choice->n_taps, choice->width);
+                if (choice->widened)
+                    ((int16_t *)to)[at] = weights[k];
+                else
+                    to[at] = weights[k];
             }
         }
     }
@@ -335,24 +376,21 @@ pack(struct tf2__cl_build *build, const struct job *job, const struct choice *ch
 
 /* --- launches --- */
 
-static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct job *job, uint32_t *pixels)
+enum tf2_status tf2__cl_job_pixels(struct tf2__cl_build *build, const struct tf2__cl_job *job, uint32_t *pixels)
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, 3 * job->n_pixels, pixels, &data));
-    if (job->step->node->op->id == TF2_OP_CONV)
-        tf2__cl_conv_pixels(&job->conv, data);
-    else
-        tf2__cl_gemm_pixels(build->plan, job->step, job->axis, job->n_pixels, data);
+    fill_pixels(build->plan, job, data);
     return tf2__cl_buffer_unmap(build, *pixels, data);
 }
 
-static bool is_float(const struct tf2__cl_build *build, const struct job *job)
+bool tf2__cl_job_is_float(const struct tf2__cl_build *build, const struct tf2__cl_job *job)
 {
     return build->plan->tensors[job->step->out].dtype == TF2_DTYPE_F32;
 }
 
 /* The residual: where it lies, zero point and factor. */
-static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *job)
+enum tf2_status tf2__cl_job_arg_add(struct tf2__cl_build *build, const struct tf2__cl_job *job)
 {
     const struct tf2__plan_tensor *tensors = build->plan->tensors;
     const struct tf2__plan_tensor *y = &tensors[job->step->out];
@@ -370,12 +408,18 @@ static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *jo
     return TF2_OK;
 }
 
-/* What all kernels take first, up to the output's place. n_blocks: of weights, for conv_int8.cl; else 0. */
-static enum tf2_status arg_head(
-    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers, int64_t block_bytes,
-    int64_t n_blocks)
+/* What all kernels take first, up to the output's place. words: what is read instead of the input, or NULL. n_blocks:
+ * of weights, block_bytes each, for conv_int8.cl; else 0. */
+enum tf2_status tf2__cl_job_arg_head(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t n_taps, const uint32_t *buffers,
+    const struct tf2__cl_words *words, int64_t block_bytes, int64_t n_blocks)
 {
-    TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
+    if (words) {
+        tf2__cl_arg_arena(build);
+        tf2__cl_arg_int(build, job->step->scratch_at / 2 - words->first);
+    } else {
+        TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
+    }
     if (n_blocks)
         TF2__TRY(tf2__cl_arg_equal_blocks(build, buffers[0], block_bytes, n_blocks));
     else
@@ -386,31 +430,35 @@ static enum tf2_status arg_head(
     tf2__cl_arg_int(build, job->n_pixels);
     tf2__cl_arg_buffer(build, buffers[3]);
     tf2__cl_arg_buffer(build, buffers[4]);
-    TF2__TRY(arg_add(build, job));
+    TF2__TRY(tf2__cl_job_arg_add(build, job));
     return tf2__cl_arg_tensor(build, job->step->out);
 }
 
 /* Packs everything and begins the launch of conv_int8.cl or conv_amx.cl. */
 static enum tf2_status
-begin(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes)
+begin(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice, int64_t lanes)
 {
     uint32_t buffers[5]; /* weights, taps, pixels, bias, scale */
     TF2__TRY(pack(build, job, choice, lanes, &buffers[0]));
     TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &buffers[1]));
-    TF2__TRY(make_pixels(build, job, &buffers[2]));
-    TF2__TRY(make_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
+    TF2__TRY(tf2__cl_job_pixels(build, job, &buffers[2]));
+    TF2__TRY(tf2__cl_job_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
+    if (choice->widened)
+        TF2__TRY(tf2__cl_words_make(build, job->step, &choice->words));
     TF2__TRY(tf2__cl_launch_begin(
         build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
     int64_t n_blocks = choice->amx ? 0 : job->groups * tf2__ceil_div(job->out_per_group, lanes);
-    TF2__TRY(arg_head(build, job, choice->n_taps, buffers, choice->n_taps * lanes * 4, n_blocks));
+    TF2__TRY(tf2__cl_job_arg_head(
+        build, job, choice->n_taps, buffers, choice->widened ? &choice->words : NULL, choice->n_taps * lanes * 4,
+        n_blocks));
     tf2__cl_arg_int(build, job->y_stride);
-    tf2__cl_arg_int(build, is_float(build, job));
+    tf2__cl_arg_int(build, tf2__cl_job_is_float(build, job));
     tf2__cl_arg_int(build, job->out_per_group);
     tf2__cl_arg_int(build, job->out_per_group + job->room);
     return TF2_OK;
 }
 
-static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
+void tf2__cl_job_arg_bounds(struct tf2__cl_build *build, const struct tf2__cl_job *job)
 {
     const struct tf2__plan_tensor *y = &build->plan->tensors[job->step->out];
     const struct tf2__quant_bounds bounds =
@@ -420,31 +468,31 @@ static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
     tf2__cl_arg_int(build, y->quant.zero_point);
 }
 
-/* Taps as tf2__cl_strip counts them, four to a tap of bytes; VNNI does eight in the time that it reckons with. */
-static int64_t strip_taps(enum tf2__cl_dot dot, int64_t n_taps)
+/* Taps as tf2__cl_strip counts them, of so many inputs; VNNI does eight in the time that it reckons with. */
+static int64_t strip_taps(enum tf2__cl_dot dot, int64_t n_inputs)
 {
-    return dot >= TF2__CL_DOT_VNNI ? tf2__ceil_div(n_taps * 4, 8) : n_taps * 4;
+    return dot >= TF2__CL_DOT_VNNI ? tf2__ceil_div(n_inputs, 8) : n_inputs;
 }
 
-static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
+static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice)
 {
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
     int64_t n_tiles = tf2__ceil_div(job->n_pixels, choice->tile.pixels);
     int64_t strip = tf2__cl_strip(
-        build->plan, &choice->tile, lanes, strip_taps(build->device->dot, choice->n_taps), n_tiles,
+        build->plan, &choice->tile, lanes, strip_taps(build->device->dot, choice->n_taps * choice->width), n_tiles,
         job->groups * blocks);
     TF2__TRY(begin(build, job, choice, lanes));
     tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, job->x_group);
     tf2__cl_arg_int(build, strip);
-    arg_bounds(build, job);
+    tf2__cl_job_arg_bounds(build, job);
     tf2__cl_arg_int(build, can_pack(build->plan, job));
     tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), job->groups * blocks);
     return TF2_OK;
 }
 
-static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
+static enum tf2_status make_amx(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice)
 {
     uint32_t gathered;
     void *data;
@@ -456,7 +504,7 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
     tf2__cl_arg_int(build, job->groups);
     tf2__cl_arg_int(build, job->x_group);
     tf2__cl_arg_int(build, choice->chunk);
-    arg_bounds(build, job);
+    tf2__cl_job_arg_bounds(build, job);
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, job->step->scratch_at);
     tf2__cl_arg_buffer(build, gathered);
@@ -471,8 +519,10 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
 static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
     const struct choice *choice = step->choice;
-    struct job job;
-    describe(build->plan, step, &job);
+    struct tf2__cl_job job;
+    tf2__cl_job_describe(build->plan, step, &job);
+    if (choice->winograd)
+        return tf2__cl_winograd_int8_make(build, &job, choice->winograd);
     return choice->amx ? make_amx(build, &job, choice) : make_dot(build, &job, choice);
 }
 
@@ -481,57 +531,3 @@ const struct tf2__cl_row tf2__cl_row_conv_int8 = {
 
 const struct tf2__cl_row tf2__cl_row_gemm_int8 = {
     .op = TF2_OP_GEMM, .int8 = true, .name = "gemm_int8", .choose = choose, .make = make};
-
-/* --- depthwise_int8.cl --- */
-
-static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step *step)
-{
-    struct job job;
-    describe(plan, step, &job);
-    return job.groups > 1 && job.in_per_group == 1 && job.out_per_group == 1 && job.conv.x.stride_c == 1 &&
-           job.conv.y.stride_c == 1 && fits(plan, step);
-}
-
-/* Rows of weights, padded to vectors of 16; bias and scale of all channels. */
-static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *job, uint32_t *buffers)
-{
-    const int8_t *from = build->plan->tensors[job->step->in[1]].data;
-    const int64_t n_taps = job->n_inputs, row = tf2__round_up(job->groups, 16);
-    cl_int *offsets = tf2__arena_alloc(&build->executable->arena, (size_t)n_taps, sizeof(*offsets));
-    void *data;
-    if (!offsets)
-        return tf2__fail_memory(build->error, (size_t)n_taps * sizeof(*offsets), "a table of taps");
-    tf2__cl_conv_inputs(&job->conv, offsets);
-    TF2__TRY(tf2__cl_buffer_from(build, offsets, n_taps, &buffers[1]));
-    TF2__TRY(make_pixels(build, job, &buffers[2]));
-    TF2__TRY(make_channels(build, job, 1, false, &buffers[3], &buffers[4]));
-    TF2__TRY(tf2__cl_buffer_map(build, n_taps * row / 4, &buffers[0], &data));
-    for (int64_t c = 0; c < job->groups; c++) {
-        for (int64_t j = 0; j < n_taps; j++)
-            ((int8_t *)data)[j * row + c] = from[c * n_taps + j];
-    }
-    return tf2__cl_buffer_unmap(build, buffers[0], data);
-}
-
-static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
-{
-    const int64_t tile = 4; /* P in depthwise_int8.cl */
-    uint32_t buffers[5];
-    struct job job;
-    describe(build->plan, step, &job);
-    int64_t n_tiles = tf2__ceil_div(job.n_pixels, tile);
-    int64_t strip = TF2__MIN(TF2__MAX(DEPTHWISE_STRIP / (tile * job.groups * job.n_inputs), 1), n_tiles);
-    TF2__TRY(depthwise_pack(build, &job, buffers));
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_DEPTHWISE_INT8, "depthwise_int8"));
-    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers, 0, 0));
-    tf2__cl_arg_int(build, is_float(build, &job));
-    tf2__cl_arg_int(build, job.groups);
-    tf2__cl_arg_int(build, job.groups + job.conv.room);
-    tf2__cl_arg_int(build, strip);
-    arg_bounds(build, &job);
-    tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), 1);
-    return TF2_OK;
-}
-
-const struct tf2__cl_row tf2__cl_row_depthwise_int8 = {
-    .op = TF2_OP_CONV, .int8 = true, .name = "depthwise_int8", .fits = depthwise_fits, .make = depthwise_make};

@@ -66,17 +66,22 @@ static int64_t choose_tile_size(const struct tf2__cl_conv *conv)
     return four <= two ? 4 : 2;
 }
 
+bool tf2__cl_winograd_applies(const struct tf2__cl_conv *conv)
+{
+    for (uint32_t d = 0; d < 3; d++) {
+        int64_t kernel = d == 0 ? 1 : 3;
+        if (conv->window[d].kernel != kernel || conv->window[d].stride != 1 || conv->window[d].dilation != 1)
+            return false;
+    }
+    return conv->groups == 1 && conv->y.dim[0] == 1 && conv->x.stride_c == 1 && conv->y.stride_c == 1 &&
+           (!conv->has_add || conv->add.stride_c == 1);
+}
+
 static bool winograd_fits(const struct tf2__plan *plan, const struct tf2__step *step)
 {
     struct tf2__cl_conv conv;
     tf2__cl_conv_describe(plan, step, &conv);
-    for (uint32_t d = 0; d < 3; d++) {
-        int64_t kernel = d == 0 ? 1 : 3;
-        if (conv.window[d].kernel != kernel || conv.window[d].stride != 1 || conv.window[d].dilation != 1)
-            return false;
-    }
-    return conv.groups == 1 && conv.y.dim[0] == 1 && conv.x.stride_c == 1 && conv.y.stride_c == 1 &&
-           (!conv.has_add || conv.add.stride_c == 1) && choose_tile_size(&conv) != 0;
+    return tf2__cl_winograd_applies(&conv) && choose_tile_size(&conv) != 0;
 }
 
 static enum tf2_status winograd_choose(
@@ -170,18 +175,19 @@ static enum tf2_status pack(
 
 /* --- tables --- */
 
-static enum tf2_status make_tiles(
-    struct tf2__cl_build *build, const struct choice *c, const struct tf2__cl_conv *conv, uint32_t *buffer)
+enum tf2_status tf2__cl_winograd_tiles(
+    struct tf2__cl_build *build, const struct tf2__cl_conv *conv, int64_t tile, uint32_t *buffer)
 {
-    int64_t n = c->tile + 2, pad_y = conv->window[1].pad_begin, pad_x = conv->window[2].pad_begin;
+    int64_t n = tile + 2, pad_y = conv->window[1].pad_begin, pad_x = conv->window[2].pad_begin;
     /* The input that exists, halo included. */
     int64_t in_rows = conv->y.dim[1] + 2, in_columns = conv->y.dim[2] + 2;
+    int64_t n_tiles = conv->y.n * tf2__ceil_div(conv->y.dim[1], tile) * tf2__ceil_div(conv->y.dim[2], tile);
     void *data;
-    TF2__TRY(tf2__cl_buffer_map(build, 5 * c->n_tiles, buffer, &data));
+    TF2__TRY(tf2__cl_buffer_map(build, 5 * n_tiles, buffer, &data));
     cl_int *t = data;
     for (int64_t image = 0; image < conv->y.n; image++) {
-        for (int64_t y = 0; y < conv->y.dim[1]; y += c->tile) {
-            for (int64_t x = 0; x < conv->y.dim[2]; x += c->tile) {
+        for (int64_t y = 0; y < conv->y.dim[1]; y += tile) {
+            for (int64_t x = 0; x < conv->y.dim[2]; x += tile) {
                 *t++ = (cl_int)(image * conv->x.stride_n + (y - pad_y) * conv->x.stride[1] +
                                 (x - pad_x) * conv->x.stride[2]);
                 *t++ = (cl_int)(image * conv->y.stride_n + y * conv->y.stride[1] + x * conv->y.stride[2]);
@@ -189,7 +195,7 @@ static enum tf2_status make_tiles(
                     (cl_int)(image * conv->add.stride_n + y * conv->add.stride[1] + x * conv->add.stride[2]);
                 *t++ = (cl_int)(TF2__MIN(in_rows - y, n) | TF2__MIN(in_columns - x, n) << 8);
                 *t++ =
-                    (cl_int)(TF2__MIN(conv->y.dim[1] - y, c->tile) | TF2__MIN(conv->y.dim[2] - x, c->tile) << 8);
+                    (cl_int)(TF2__MIN(conv->y.dim[1] - y, tile) | TF2__MIN(conv->y.dim[2] - x, tile) << 8);
             }
         }
     }
@@ -319,7 +325,7 @@ static enum tf2_status winograd_make(struct tf2__cl_build *build, const struct t
     p.v = step->scratch_at / (int64_t)sizeof(float);
     p.m = p.v + c->points * c->point_stride;
     int64_t padded = c->points * tf2__round_up(c->out_channels, p.lanes);
-    TF2__TRY(make_tiles(build, c, &conv, &p.tiles));
+    TF2__TRY(tf2__cl_winograd_tiles(build, &conv, c->tile, &p.tiles));
     TF2__TRY(make_product_tables(build, c, &conv, &p.taps, &p.pixels));
     TF2__TRY(pack(build, c, &conv, plan->tensors[step->in[1]].data, p.lanes, &p.weights));
     TF2__TRY(zeros(build, padded, NULL, 0, &p.no_bias));

@@ -182,6 +182,50 @@ static enum tf2_status read_reshape_lanes(
     return TF2_OK;
 }
 
+/* The node that computes a tensor, if it is of this operator; or NULL. */
+static const struct tf2__node *producer(const struct tf2_graph *graph, tf2_tensor_id tensor, enum tf2_op op)
+{
+    uint32_t index = graph->tensors[tensor].producer;
+    return index != TF2__NO_NODE && graph->nodes[index].op->id == op ? &graph->nodes[index] : NULL;
+}
+
+/* Whether the wanted shape is that of `tensor` in all lanes. */
+static bool wants_shape_of(const struct tf2__onnx *onnx, const struct reshape_lanes *r, tf2_tensor_id tensor)
+{
+    for (int l = 0; l < TF2__ONNX_LANES; l++) {
+        const struct tf2_shape *shape = tf2__onnx_shape(onnx, tensor, l);
+        bool same = (r->lanes >> l & 1) ? shape && shape->n_dims == r->want[l].n_dims : !r->in[l] || !shape;
+        for (uint32_t d = 0; same && (r->lanes >> l & 1) && d < shape->n_dims; d++)
+            same = shape->dim[d] == r->want[l].dim[d];
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * reshape to rows ─ softmax over a row ─ reshape back, which older frameworks write since their softmax takes
+ * matrices only: a softmax over the last dimension of what was reshaped, and as such right for all sizes, which the
+ * second reshape alone could not say. *from: the tensor, or TF2_NO_TENSOR.
+ */
+static const struct tf2_softmax_attr *
+softmax_of_rows(const struct tf2__onnx *onnx, const struct reshape_lanes *r, tf2_tensor_id x, tf2_tensor_id *from)
+{
+    const struct tf2_graph *graph = onnx->graph;
+    const struct tf2__node *softmax = producer(graph, x, TF2_OP_SOFTMAX);
+    const struct tf2__node *rows = softmax ? producer(graph, softmax->in[0], TF2_OP_RESHAPE) : NULL;
+    *from = TF2_NO_TENSOR;
+    if (!rows || graph->tensors[x].shape.n_dims != 2)
+        return NULL;
+    const struct tf2_softmax_attr *attr = softmax->attr;
+    const struct tf2_shape *shape = &graph->tensors[rows->in[0]].shape;
+    if ((attr->axis != 1 && attr->axis != -1) || shape->n_dims < 2 ||
+        shape->dim[shape->n_dims - 1] != graph->tensors[x].shape.dim[1] || !wants_shape_of(onnx, r, rows->in[0]))
+        return NULL;
+    *from = rows->in[0];
+    return attr;
+}
+
 enum tf2_status
 tf2__onnx_convert_reshape(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
@@ -190,6 +234,11 @@ tf2__onnx_convert_reshape(struct tf2__onnx *onnx, const struct tf2__onnx_node *n
     tf2_tensor_id x, out;
     TF2__TRY(tf2__onnx_data(onnx, node, 0, &x, error));
     TF2__TRY(read_reshape_lanes(onnx, node, x, &r, &raw, error));
+    const struct tf2_softmax_attr *rows = softmax_of_rows(onnx, &r, x, &out);
+    if (rows) {
+        const struct tf2_softmax_attr whole = {.axis = -1, .log = rows->log};
+        return tf2__onnx_emit(onnx, node, 0, TF2_OP_SOFTMAX, &whole, &out, 1, &out, error);
+    }
     choose_for_lanes(&r, &raw, &attr);
     open_batch(onnx, &r, &raw, &attr);
     TF2__TRY(tf2__onnx_emit(onnx, node, 0, TF2_OP_RESHAPE, &attr, &x, 1, &out, error));

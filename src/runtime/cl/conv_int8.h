@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conv_int8.h: what the rows of integer convolutions share: step_conv_int8.c, step_depthwise_int8.c,
+ * step_winograd_int8.c.
+ */
+#ifndef TF2__CL_CONV_INT8_H
+#define TF2__CL_CONV_INT8_H
+
+#include "runtime/cl/internal.h"
+
+/* A convolution or inner product as numbers. */
+struct tf2__cl_job {
+    const struct tf2__step *step;
+    int64_t n_pixels, n_inputs; /* inputs of one output: a row of weights */
+    int64_t groups, in_per_group, out_per_group;
+    int64_t x_group;  /* bytes from one group's inputs to the next */
+    int64_t y_stride; /* between output channels */
+    int64_t room;     /* lanes behind the last output channel that may be written */
+    int64_t x_step;   /* bytes between neighbouring pixels if that is the same for all; else 0 */
+    bool has_add;
+    struct tf2__cl_conv conv;
+    uint32_t axis; /* inner products: the first dimension that is summed */
+};
+
+void tf2__cl_job_describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_job *job);
+/* Whether the kernels can read the residual: by vectors of channels. */
+bool tf2__cl_job_reads_add(const struct tf2__cl_job *job);
+/* Bias (with the zero point of x) and factor per output channel; groups are padded to `lanes` channels. pairs: in the
+ * order of pairs of tiles, see conv_amx.cl. */
+enum tf2_status tf2__cl_job_channels(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t lanes, bool pairs, uint32_t *bias,
+    uint32_t *scale);
+/* The table of pixels: input base, output offset, residual offset, n_pixels each. */
+enum tf2_status
+tf2__cl_job_pixels(struct tf2__cl_build *build, const struct tf2__cl_job *job, uint32_t *pixels);
+bool tf2__cl_job_is_float(const struct tf2__cl_build *build, const struct tf2__cl_job *job);
+/* Arguments: the residual (where it lies, zero point, factor); all from the input's place to the output's, which kernels
+ * of conv_int8.cl, conv_amx.cl and depthwise_int8.cl take first (words: what is read instead of the input, or NULL; n_blocks of
+ * weights of block_bytes each, for conv_int8.cl, else 0);
+ * lo, hi and the zero point of the output. */
+enum tf2_status tf2__cl_job_arg_add(struct tf2__cl_build *build, const struct tf2__cl_job *job);
+enum tf2_status tf2__cl_job_arg_head(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t n_taps, const uint32_t *buffers,
+    const struct tf2__cl_words *words, int64_t block_bytes, int64_t n_blocks);
+void tf2__cl_job_arg_bounds(struct tf2__cl_build *build, const struct tf2__cl_job *job);
+
+/* --- step_winograd_int8.c: AVX2 and VNNI --- */
+
+struct tf2__cl_winograd_int8;
+
+/* Fills the step's scratch and *choice; NULL: direct convolution is better, or Winograd's not exact. */
+enum tf2_status tf2__cl_winograd_int8_choose(
+    enum tf2__cl_dot dot, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
+    const struct tf2__cl_winograd_int8 **choice, const char **kernel, struct tf2_error *error);
+enum tf2_status tf2__cl_winograd_int8_make(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_winograd_int8 *choice);
+
+#endif
