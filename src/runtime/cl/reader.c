@@ -4,7 +4,7 @@
  * of its own, and goes ahead of the run as far as the slots allow: the first pieces of the next run come while this one
  * ends.
  *
- *     reader   fill 0 ── fill 1 ──────── fill 2 ── fill 3 ── ...      piece p goes to slot p % 2, when what last read
+ *     reader   fill 0 ── fill 1 ──────── fill 2 ── fill 3 ── ...      two slots: piece p goes to p % 2, when what last read
  *     run            └── use 0 ── use 1 ──────┴── use 2 ── ...        from that slot is complete
  *
  * Pieces are counted over all runs. `n_filled` says how far the reader is, `n_released` how far the run is; each side
@@ -27,18 +27,18 @@ struct tf2__cl_reader {
     const struct tf2__executable *exe;
     const struct tf2__cl_stream *stream;
     cl_command_queue queue;
-    struct tf2__cl_memory slots[TF2__CL_SLOTS];
+    struct tf2__cl_memory slots[TF2__CL_MAX_SLOTS];
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled, released;
     bool has_lock, has_filled, has_released, has_thread;
 
     _Atomic uint64_t n_filled;
-    cl_int code[TF2__CL_SLOTS]; /* of the slot's transfer; written before n_filled */
+    cl_int code[TF2__CL_MAX_SLOTS]; /* of the slot's transfer; written before n_filled */
 
     /* Under the lock. */
     uint64_t n_released;
-    cl_event last_use[TF2__CL_SLOTS]; /* NULL: none */
+    cl_event last_use[TF2__CL_MAX_SLOTS]; /* NULL: none */
     bool stop;
 
     /* The run's own. */
@@ -50,7 +50,7 @@ struct tf2__cl_reader {
 
 cl_mem tf2__cl_reader_slot(const struct tf2__cl_reader *reader, uint32_t piece)
 {
-    return reader->slots[piece % TF2__CL_SLOTS].mem;
+    return reader->slots[piece % reader->stream->n_slots].mem;
 }
 
 /* --- the thread --- */
@@ -79,18 +79,23 @@ static cl_int send_piece(struct tf2__cl_reader *r, uint32_t piece)
     return code == CL_SUCCESS ? waited : code;
 }
 
-/* How many pieces have to be released before piece `number` may be sent: the one before may be in use, unless it has the
- * same slot (the last of an odd number, and the first of the next run). */
+/* How many pieces have to be released before piece `number` may be sent: all up to the one that had its slot before. In
+ * a run's first round of the slots that is one of the last pieces of the run before. */
 static uint64_t needed(const struct tf2__cl_reader *r, uint64_t number)
 {
-    bool same_slot = number % r->stream->n_pieces == 0 && r->stream->n_pieces % TF2__CL_SLOTS != 0;
-    return number == 0 ? 0 : same_slot ? number : number - 1;
+    const uint64_t n = r->stream->n_pieces, n_slots = r->stream->n_slots, piece = number % n;
+    if (number < n && number < n_slots)
+        return 0;
+    if (piece >= n_slots)
+        return number - n_slots + 1;
+    const uint64_t before = n - 1 - (n - 1 - piece) % n_slots; /* the last piece of a run in this slot */
+    return number - piece - n + before + 1;
 }
 
 /* False: the reader shall stop. */
 static bool wait_for_slot(struct tf2__cl_reader *r, uint64_t number)
 {
-    uint32_t slot = (uint32_t)(number % r->stream->n_pieces % TF2__CL_SLOTS);
+    uint32_t slot = (uint32_t)(number % r->stream->n_pieces) % r->stream->n_slots;
     pthread_mutex_lock(&r->lock);
     while (!r->stop && r->n_released < needed(r, number))
         pthread_cond_wait(&r->released, &r->lock);
@@ -110,7 +115,7 @@ static void *read_pieces(void *user)
     struct tf2__cl_reader *r = user;
     for (uint64_t number = 0; wait_for_slot(r, number); number++) {
         uint32_t piece = (uint32_t)(number % r->stream->n_pieces);
-        r->code[piece % TF2__CL_SLOTS] = send_piece(r, piece);
+        r->code[piece % r->stream->n_slots] = send_piece(r, piece);
         pthread_mutex_lock(&r->lock);
         atomic_store_explicit(&r->n_filled, number + 1, memory_order_release);
         pthread_cond_signal(&r->filled);
@@ -142,7 +147,7 @@ static enum tf2_status prepare(struct tf2__cl_reader *r, struct tf2_error *error
         return tf2__cl_fail(error, code, "clCreateCommandQueue");
     /* Slack: kernels may read a vector beyond the end. */
     size_t size = r->stream->slot_bytes + r->exe->plan->policy.slack_bytes;
-    for (uint32_t i = 0; i < TF2__CL_SLOTS; i++)
+    for (uint32_t i = 0; i < r->stream->n_slots; i++)
         TF2__TRY(tf2__cl_memory_create(
             device, CL_MEM_READ_ONLY, size, "a slot for streamed weights", &r->slots[i], error));
     r->has_lock = pthread_mutex_init(&r->lock, NULL) == 0;
@@ -194,7 +199,7 @@ void tf2__cl_reader_stop(struct tf2__cl_reader **handle)
         pthread_cond_destroy(&r->filled);
     if (r->has_lock)
         pthread_mutex_destroy(&r->lock);
-    for (uint32_t i = 0; i < TF2__CL_SLOTS; i++) {
+    for (uint32_t i = 0; i < TF2__CL_MAX_SLOTS; i++) {
         if (r->last_use[i])
             clReleaseEvent(r->last_use[i]);
         tf2__cl_memory_destroy(device, &r->slots[i]);
@@ -228,7 +233,7 @@ static void wait_until_filled(struct tf2__cl_reader *r)
 
 void tf2__cl_reader_release(struct tf2__cl_reader *r, cl_event last_use)
 {
-    uint32_t slot = (uint32_t)(r->next % r->stream->n_pieces % TF2__CL_SLOTS);
+    uint32_t slot = (uint32_t)(r->next % r->stream->n_pieces) % r->stream->n_slots;
     pthread_mutex_lock(&r->lock);
     r->last_use[slot] = last_use;
     r->n_released = ++r->next;
@@ -250,7 +255,7 @@ enum tf2_status tf2__cl_reader_acquire(
     if (!r->held)
         wait_until_filled(r);
     r->held = true;
-    cl_int code = r->code[piece % TF2__CL_SLOTS];
+    cl_int code = r->code[piece % r->stream->n_slots];
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "streaming weights");
 }
 

@@ -2,14 +2,15 @@
 /*
  * stream.c: what of the weights stays on the device, and in which pieces the rest comes.
  *
- *     budget   ┌────────────────┬────────────┬────────────┐
+ *     budget   ┌────────────────┬────────────┬────────────┬ ─
  *     (bytes)  │ resident       │ slot 0     │ slot 1     │
- *              └────────────────┴────────────┴────────────┘
+ *              └────────────────┴────────────┴────────────┴ ─
  *
  * Weights with the least computation per byte stay, in up to three quarters of the budget: their transfer would be the
  * hardest to hide. The others are cut at blocks of output channels and packed one behind the other into pieces of at most a slot, in
  * the order of the run: a piece can have several layers, a layer several pieces. While the device computes from one slot
- * the next piece comes to the other.
+ * the next pieces come to the others. Two slots are enough for that; three, where each holds a block, keep the
+ * reader from having to be woken just in time.
  */
 #include "runtime/cl/stream.h"
 
@@ -34,7 +35,7 @@ struct planning {
     struct weights *weights;
     uint32_t n_weights;
     size_t used_bytes;    /* of the last piece's slot */
-    uint32_t short_piece; /* this one is filled to short_bytes only; TF2__CL_NONE: none */
+    uint32_t short_piece; /* from this one on pieces have short_bytes only; TF2__CL_NONE: none */
     size_t short_bytes;
     struct tf2_error *error;
 };
@@ -131,20 +132,22 @@ static enum tf2_status choose_resident(struct planning *p)
             keep(p, &p->weights[i]);
         return TF2_OK;
     }
-    if (budget < TF2__CL_SLOTS * block)
+    if (budget < TF2__CL_MIN_SLOTS * block)
         return tf2__fail(
             p->error, TF2_ERR_NO_MEMORY,
             "a budget of %zu bytes for weights on %s: streaming these needs %zu, two blocks of output "
             "channels of the "
             "largest layer",
-            budget, p->exe->device->base.info.id, TF2__CL_SLOTS * block);
-    const size_t most = TF2__MIN(budget / 4 * 3, budget - TF2__CL_SLOTS * block);
+            budget, p->exe->device->base.info.id, TF2__CL_MIN_SLOTS * block);
+    const size_t most = TF2__MIN(budget / 4 * 3, budget - TF2__CL_MIN_SLOTS * block);
     for (uint32_t i = 0; i < p->n_weights; i++) {
         if (p->stream->resident_bytes + needed_bytes(&p->weights[i]) <= most)
             keep(p, &p->weights[i]);
     }
-    p->stream->slot_bytes =
-        (budget - p->stream->resident_bytes) / TF2__CL_SLOTS / COPY_ALIGNMENT * COPY_ALIGNMENT;
+    const size_t left = budget - p->stream->resident_bytes;
+    const size_t n_slots = TF2__MAX(left / block, TF2__CL_MIN_SLOTS);
+    p->stream->n_slots = (uint32_t)TF2__MIN(n_slots, TF2__CL_MAX_SLOTS);
+    p->stream->slot_bytes = left / p->stream->n_slots / COPY_ALIGNMENT * COPY_ALIGNMENT;
     return TF2_OK;
 }
 
@@ -210,7 +213,7 @@ find_copy(const struct planning *p, const struct tf2__cl_blocks *blocks, size_t 
 static const struct tf2__cl_copy *
 send_blocks(struct planning *p, const struct tf2__cl_blocks *blocks, size_t first, size_t *n_blocks)
 {
-    const bool is_short = p->stream->n_pieces && p->stream->n_pieces - 1 == p->short_piece;
+    const bool is_short = p->stream->n_pieces && p->stream->n_pieces - 1 >= p->short_piece;
     const size_t wanted = *n_blocks, whole = p->stream->slot_bytes, slot = is_short ? p->short_bytes : whole;
     const struct tf2__cl_copy *copy = find_copy(p, blocks, first, n_blocks);
     if (copy)
@@ -221,7 +224,7 @@ send_blocks(struct planning *p, const struct tf2__cl_blocks *blocks, size_t firs
     if (p->stream->n_pieces == 0 || n == 0) {
         if (!begin_piece(p))
             return NULL;
-        const size_t room = p->stream->n_pieces - 1 == p->short_piece ? p->short_bytes : whole;
+        const size_t room = p->stream->n_pieces - 1 >= p->short_piece ? p->short_bytes : whole;
         for (n = 1; n < wanted && blocks->start[first + n + 1] - blocks->start[first] <= room; n++)
             ;
     }
@@ -289,16 +292,17 @@ static enum tf2_status cut_all(struct planning *p)
     return TF2_OK;
 }
 
-/* An even number of pieces, where that can be: then the last one of a run and the first one of the next have different
- * slots. For that the last piece becomes two. */
+/* As many pieces as go evenly into the slots, where that can be: then the last ones of a run and the first ones of the next
+ * have different slots. For that the last piece becomes several. */
 static enum tf2_status make_pieces(struct planning *p)
 {
     p->short_piece = TF2__CL_NONE;
     TF2__TRY(cut_all(p));
-    if (p->stream->n_pieces % TF2__CL_SLOTS == 0)
+    const uint32_t over = p->stream->n_pieces % p->stream->n_slots;
+    if (over == 0)
         return TF2_OK;
     p->short_piece = p->stream->n_pieces - 1;
-    p->short_bytes = p->used_bytes / 2;
+    p->short_bytes = p->used_bytes / (p->stream->n_slots - over + 1);
     return cut_all(p);
 }
 

@@ -10,7 +10,8 @@
 
 #include "runtime/cl/internal.h"
 
-#define TF2__CL_SLOTS 2
+#define TF2__CL_MIN_SLOTS 2
+#define TF2__CL_MAX_SLOTS 3
 
 /* Bytes of a buffer, and where they go in a slot. */
 struct tf2__cl_copy {
@@ -18,7 +19,7 @@ struct tf2__cl_copy {
     size_t from_bytes, size_bytes, to_bytes;
 };
 
-/* What one slot holds: copies first_copy .. up to the next piece's. Piece p goes to slot p % TF2__CL_SLOTS. */
+/* What one slot holds: copies first_copy .. up to the next piece's. Piece p goes to slot p % n_slots. */
 struct tf2__cl_piece {
     uint32_t first_copy;
 };
@@ -28,6 +29,7 @@ struct tf2__cl_stream {
     struct tf2__cl_piece *pieces; /* and one behind */
     struct tf2__cl_copy *copies;
     uint32_t n_copies, cap_pieces, cap_copies;
+    uint32_t n_slots;
     size_t slot_bytes;
     size_t resident_bytes; /* of weights that stay on the device */
     bool *resident;        /* per buffer that comes in blocks */
