@@ -4,7 +4,7 @@
  * leases, models that come and go, ordered clients and full queues. Every request completes exactly once, with the right
  * bits when it says so; the figures add up; nothing is lost.
  *
- * TF2_TEST_ROUNDS: thousands of requests (default 100). TF2_TEST_SEED: of all decisions.
+ * TF2_TEST_ROUNDS: thousands of requests (default 60). TF2_TEST_SEED: of all decisions.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +24,7 @@
 #define N_ACCELERATORS 5
 #define N_CLIENTS      (4 + N_THREADS / 4) /* shared ones, then one for every fourth thread, which is ordered */
 #define N_SLOTS        48
+#define LEASES         3 /* the thread that leases: two that hold a device each would wait for each other with a pipeline over both */
 #define N_ITEMS        32
 
 struct stress;
@@ -158,7 +159,7 @@ static void *work(void *user)
             tf2_request_cancel(slot->request);
         if (slot->used)
             check_slot(w, slot);
-        if (w->own && pick(w, 500) == 0 && tf2_client_lease(w->own, 1 + pick(w, 2), pick(w, 2 * MS), NULL) == TF2_OK)
+        if (w->index == LEASES && pick(w, 500) == 0 && tf2_client_lease(w->own, 1 + pick(w, 2), pick(w, 2 * MS), NULL) == TF2_OK)
             slot = &w->slots[0];
         if (w->own && pick(w, 50) == 0)
             tf2_client_unlease(w->own);
@@ -332,7 +333,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 static void test_stress(void **state)
 {
     (void)state;
-    const uint64_t n = 1000 * number_from("TF2_TEST_ROUNDS", 100), seed = number_from("TF2_TEST_SEED", 1);
+    const uint64_t n = 1000 * number_from("TF2_TEST_ROUNDS", 60), seed = number_from("TF2_TEST_SEED", 1);
     struct stress *s = calloc(1, sizeof(*s));
     pthread_t loader, looker;
     const struct tf2_engine_options options = {
