@@ -19,11 +19,10 @@ static const char help[] =
     "Usage: tf2-convert [OPTION]... IN [WEIGHTS.caffemodel] -o OUT.tf2|OUT.onnx\n"
     "Makes a model file of a trained network; with --precision int8 a smaller one that runs faster.\n"
     "\n"
-    "IN is a Caffe .prototxt with its .caffemodel, an .onnx, a .tflite or a .tf2 file. A .tf2 file holds the\n"
-    "optimized network with everything that is needed to run it: preprocessing, labels, remarks and an "
-    "example\n"
-    "for tf2-run --self-test. An .onnx file has the network alone, int8 as QuantizeLinear and "
-    "DequantizeLinear.\n"
+    "IN is a Caffe .prototxt with its .caffemodel, an .onnx, .tflite or TensorFlow .pb file, a\n"
+    "SavedModel or a .tf2 file. A .tf2 file holds the optimized network with everything that is needed to run it:\n"
+    "preprocessing, labels, remarks and an example for tf2-run --self-test. An .onnx file has the network\n"
+    "alone, int8 as QuantizeLinear and DequantizeLinear.\n"
     "\n"
     "The model:\n"
     "  -o, --out FILE       what to write; what is there is replaced when all went well\n"
@@ -286,7 +285,7 @@ static int take_arguments(struct convert_options *o, char **args, size_t n)
 {
     size_t i = 0;
     if (n == 0)
-        return cli_usage("no IN given: a .prototxt with its .caffemodel, an .onnx, a .tflite or a .tf2 file");
+        return cli_usage("no IN given: a .prototxt with its .caffemodel, an .onnx, .pb, .tflite or .tf2 file");
     o->run.model.path = args[i++];
     if (i < n && cli_has_extension(args[i], ".caffemodel"))
         o->run.model.weights_path = args[i++];

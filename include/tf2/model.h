@@ -63,8 +63,9 @@ struct tf2_import_options {
 TF2_API void tf2_import_options_defaults(struct tf2_import_options *options);
 
 /*
- * Reads a network: a Caffe .prototxt with its .caffemodel in `weights_path`, or an .onnx, .tflite or .tf2 file
- * (weights_path NULL). The format is found by content, not by name. Everything in the file is checked; what the format
+ * Reads a network: a Caffe .prototxt with its .caffemodel in `weights_path`, or an .onnx, .tflite or .tf2 file or a
+ * TensorFlow .pb (frozen graph or SavedModel, for which the directory will do too), with weights_path NULL. The format is
+ * found by content, not by name. Everything in the file is checked; what the format
  * allows and the library does not support is refused, all such nodes in one message. options NULL: defaults. Of a .tf2
  * file the shapes and outputs are fixed: TF2_ERR_INVALID_ARGUMENT when the options give some; preprocess in the options
  * replaces the file's unless it is all zero. A quantized file becomes an int8 model with its own scales; where its input is

@@ -11,6 +11,7 @@
 #include "transform/quant/lower.h"
 
 #define DEFAULT_NAME "network"
+#define SAVED_MODEL  "/saved_model.pb" /* in the directory of a TensorFlow SavedModel */
 
 void tf2_import_options_defaults(struct tf2_import_options *options)
 {
@@ -45,11 +46,18 @@ static enum tf2_status check_options(const struct tf2_import_options *options, s
     return TF2_OK;
 }
 
-/* "/nets/resnet.v2.onnx" gives "resnet.v2". */
+/* "/nets/resnet.v2.onnx" gives "resnet.v2", and a SavedModel the name of its directory. */
 static char *base_name(const struct tf2_env *env, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *name = tf2__strdup(env, slash ? slash + 1 : path);
+    const size_t length = strlen(path), tail = strlen(SAVED_MODEL);
+    char *whole = tf2__strdup(env, path);
+    if (!whole)
+        return NULL;
+    if (length > tail && strcmp(whole + length - tail, SAVED_MODEL) == 0)
+        whole[length - tail] = '\0';
+    const char *slash = strrchr(whole, '/');
+    char *name = tf2__strdup(env, slash ? slash + 1 : whole);
+    tf2__free(env, whole);
     char *dot = name ? strrchr(name, '.') : NULL;
     if (dot && dot != name)
         *dot = '\0';
@@ -159,18 +167,13 @@ enum tf2_status tf2_model_import_memory(
     return import_source(&source, options, model, error);
 }
 
-enum tf2_status tf2_model_import(
+/* Arguments have been checked. */
+static enum tf2_status import_path(
     const char *path, const char *weights_path, const struct tf2_import_options *options,
     struct tf2_model **model, struct tf2_error *error)
 {
-    const struct tf2_import_options defaults = {0};
     struct tf2__file file = {0}, weights = {0};
     enum tf2_status status;
-    if (!options)
-        options = &defaults;
-    if (!path || !model)
-        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "import: path or result is NULL");
-    TF2__TRY(check_options(options, error));
     TF2__TRY(tf2__file_map(path, &file, error));
     if (tf2__model_probe(file.data, file.size_bytes)) {
         tf2__file_unmap(&file);
@@ -193,5 +196,33 @@ enum tf2_status tf2_model_import(
     }
     tf2__file_unmap(&weights);
     tf2__file_unmap(&file);
+    return status;
+}
+
+enum tf2_status tf2_model_import(
+    const char *path, const char *weights_path, const struct tf2_import_options *options,
+    struct tf2_model **model, struct tf2_error *error)
+{
+    const struct tf2_import_options defaults = {0};
+    struct tf2_env env;
+    if (!options)
+        options = &defaults;
+    if (!path || !model)
+        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "import: path or result is NULL");
+    TF2__TRY(check_options(options, error));
+    if (!tf2__file_is_directory(path))
+        return import_path(path, weights_path, options, model, error);
+
+    tf2__env_copy(&env, options->env);
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    char *inside = tf2__alloc(&env, length + sizeof(SAVED_MODEL));
+    if (!inside)
+        return tf2__fail_memory(error, length + sizeof(SAVED_MODEL), "a path");
+    memcpy(inside, path, length);
+    memcpy(inside + length, SAVED_MODEL, sizeof(SAVED_MODEL));
+    enum tf2_status status = import_path(inside, weights_path, options, model, error);
+    tf2__free(&env, inside);
     return status;
 }

@@ -36,6 +36,12 @@ enum tf2_status tf2__file_map(const char *path, struct tf2__file *file, struct t
     return TF2_OK;
 }
 
+bool tf2__file_is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 void tf2__file_unmap(struct tf2__file *file)
 {
     if (file->data)

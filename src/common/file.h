@@ -15,6 +15,8 @@ struct tf2__file {
 
 /* Maps the file at `path`. TF2_ERR_IO with the system's reason, also for directories and devices. */
 enum tf2_status tf2__file_map(const char *path, struct tf2__file *file, struct tf2_error *error);
+/* Whether there is a directory at `path`. */
+bool tf2__file_is_directory(const char *path);
 /* Takes a zeroed or already unmapped struct too. */
 void tf2__file_unmap(struct tf2__file *file);
 

@@ -509,6 +509,35 @@ static void test_progress(void **state)
     assert_null(strchr(text, '\n'));
 }
 
+/* A network whose input is [N, H, W, C], from TensorFlow: images go in, also for calibration; the .tf2 file knows. */
+static void test_channels_last(void **state)
+{
+    const char *graph = source("tests/fuzz/corpus/tf/image.pb"), *model = at_work("last.tf2");
+    const char *image = source("models/digits/samples/sample_00_label_6.png");
+    (void)state;
+    WORKS("TF2_INFO", graph);
+    assert_non_null(strstr(out_text, "1x8x8x3"));
+    WORKS("TF2_RUN", graph, image, "--mean", "100,110,120", "--scale", "0.01", "--npy-out", at_work("graph"));
+    WORKS(
+        "TF2_CONVERT", graph, "-o", model, "--mean", "100,110,120", "--scale", "0.01", "--calibrate", samples());
+    WORKS("TF2_RUN", "--self-test", model, "--devices", "cl:0,host");
+    WORKS("TF2_RUN", model, image, "--npy-out", at_work("float"));
+    compare_arrays(
+        at_work("graph/sample_00_label_6.y.npy"), at_work("float/sample_00_label_6.y.npy"), 1e-6f);
+    /* The example's picture takes a byte a number: 192 and a little, not 768. */
+    const size_t with_example = file_size(model);
+    WORKS("TF2_CONVERT", graph, "-o", model, "--mean", "100,110,120", "--scale", "0.01", "--no-example");
+    assert_true(with_example < file_size(model) + 300);
+    WORKS(
+        "TF2_CONVERT", graph, "-o", model, "--precision", "int8", "--mean", "100,110,120", "--scale", "0.01",
+        "--calibrate", samples());
+    WORKS("TF2_RUN", "--self-test", model, "--devices", "cl:0,host");
+    WORKS("TF2_CONVERT", graph, "-o", model, "--precision", "int8", "--calibrate", "random:4");
+    FAILS(
+        "TF2_RUN", "tf2-run", 1, "shape 360x1x8x8 does not fit input x, wanted Nx8x8x3", graph,
+        source("models/digits/heldout_images.npy"));
+}
+
 static void test_squeezenet(void **state)
 {
     const char *definition = shared("models/squeezenet_v1.1/deploy.prototxt");
@@ -546,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_failing_self_test),
         cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_channels_last),
         cmocka_unit_test(test_squeezenet),
     };
     return cmocka_run_group_tests(tests, make_work_dir, remove_work_dir);

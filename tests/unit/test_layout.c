@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_layout.c: networks whose border is [N, H, W, C]: what the importers' helper makes, what a model and a session
- * say and plan, and how the numbers of images get in.
+ * test_layout.c: networks whose border is [N, H, W, C]: what the importers' helper makes, what a model and a
+ * session say and plan, and how the numbers of images get in.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,7 +106,8 @@ static struct tf2_model *make_model(bool turned, int64_t n_out)
     return model;
 }
 
-static void run(const struct tf2_model *model, struct tf2_devices *devices, size_t device, const float *in, float *out)
+static void
+run(const struct tf2_model *model, struct tf2_devices *devices, size_t device, const float *in, float *out)
 {
     struct tf2_session *session = NULL;
     TRY(tf2_session_create(model, devices, device, NULL, &session, NULL));
@@ -129,8 +130,8 @@ static void transposes_are_free(void **state)
         tf2_session_destroy(&session);
         tf2_model_destroy(&model);
     }
-    /* Channels first: a copy in and the fill of its padding, two convolutions, a copy out. Channels last has no copy
-     * out: the second convolution writes the output. */
+    /* Channels first: a copy in and the fill of its padding, two convolutions, a copy out. Channels last
+     * has no copy out: the second convolution writes the output. */
     assert_int_equal(stats[0].n_steps, 5);
     assert_int_equal(stats[1].n_steps, 4);
     tf2_devices_close(&devices);
@@ -229,10 +230,14 @@ static void image_to_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_transpose_each_way), cmocka_unit_test(small_ranks_have_one_order),
-        cmocka_unit_test(axes),                   cmocka_unit_test(permute),
-        cmocka_unit_test(transposes_are_free),    cmocka_unit_test(same_numbers),
-        cmocka_unit_test(read_by_others),         cmocka_unit_test(image_to_input),
+        cmocka_unit_test(one_transpose_each_way),
+        cmocka_unit_test(small_ranks_have_one_order),
+        cmocka_unit_test(axes),
+        cmocka_unit_test(permute),
+        cmocka_unit_test(transposes_are_free),
+        cmocka_unit_test(same_numbers),
+        cmocka_unit_test(read_by_others),
+        cmocka_unit_test(image_to_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

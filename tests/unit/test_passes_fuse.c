@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "net.h"
+#include "transform/ir/layout.h"
 #include "pass_check.h"
 #include "reference_run.h"
 #include "transform/pass/pass.h"
@@ -276,6 +277,33 @@ static void test_gemm_of_map(void **state)
     }
 }
 
+/* A map that was turned to channels last is read as it was before, with the weights in its order; also by two layers. */
+static void test_gemm_of_turned_map(void **state)
+{
+    (void)state;
+    const struct tf2_shape shapes[] = {SHAPE(1, 3, 5), SHAPE(1, 3, 4, 5), SHAPE(1, 2, 3, 4, 2)};
+    for (size_t i = 0; i < TF2__COUNT(shapes); i++) {
+        const struct tf2_transpose_attr turn = tf2__layout_to_last(shapes[i].n_dims);
+        for (int flatten = -1; flatten < 3; flatten++) {
+            struct net net;
+            net_open(&net, 40 + i);
+            tf2_tensor_id x = net_input(&net, "x", shapes[i]);
+            tf2_tensor_id y = net_node(&net, TF2_OP_TRANSPOSE, NULL, &turn, IN(x));
+            y = flatten < 0 ? y : add_flatten(&net, y, flatten);
+            net_output(&net, net_gemm(&net, y, 7, 1, true));
+            net_output(&net, net_gemm(&net, y, 2, 1, false));
+            fires(&net, "gemm-to-conv", 4);
+            for (uint32_t k = 0; k < net.graph->n_nodes; k++) {
+                const struct tf2__node *node = &net.graph->nodes[k];
+                assert_int_not_equal(node->op->id, TF2_OP_TRANSPOSE);
+                if (node->op->id == TF2_OP_CONV)
+                    assert_int_equal(node->in[0], x);
+            }
+            net_close(&net);
+        }
+    }
+}
+
 /* A reshape that makes rows of parts of an image is no flatten. */
 static void test_gemm_of_rows(void **state)
 {
@@ -442,7 +470,7 @@ int main(void)
         cmocka_unit_test(test_fuse_add),           cmocka_unit_test(test_fuse_add_once),
         cmocka_unit_test(test_fuse_add_reorders),  cmocka_unit_test(test_fuse_add_refused),
         cmocka_unit_test(test_fuse_add_broadcast), cmocka_unit_test(test_gemm_of_map),
-        cmocka_unit_test(test_gemm_of_rows),       cmocka_unit_test(test_gemm_of_vector),
+        cmocka_unit_test(test_gemm_of_turned_map), cmocka_unit_test(test_gemm_of_rows),       cmocka_unit_test(test_gemm_of_vector),
         cmocka_unit_test(test_gemm_other_size),    cmocka_unit_test(test_gemm_shared_weights),
         cmocka_unit_test(test_gemm_refused),       cmocka_unit_test(test_resnet),
         cmocka_unit_test(test_dense_chain),        cmocka_unit_test(test_budget),

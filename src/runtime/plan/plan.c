@@ -10,7 +10,8 @@
 #include "runtime/device.h"
 #include "transform/ir/layout.h"
 
-/* With at most this many channels a network input stays planar: vectors over channels would be mostly empty. */
+/* With at most this many channels a network input stays planar: vectors over channels would be mostly empty. One that
+ * comes with its channels last stays so: it is copied row by row. */
 #define MAX_PLANAR_CHANNELS 4
 
 struct tf2__step *tf2__plan_add_step(
@@ -97,13 +98,6 @@ static struct readers classify_readers(const struct tf2_graph *graph, tf2_tensor
     return r;
 }
 
-static void mark_planar(struct tf2__plan *plan, tf2_tensor_id inner_input)
-{
-    struct tf2__plan_tensor *tensor = &plan->tensors[inner_input];
-    tensor->planar = classify_readers(plan->graph, inner_input).only_convs && tensor->shape.n_dims >= 3 &&
-                     tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
-}
-
 static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *error)
 {
     const struct tf2_graph *graph = plan->graph;
@@ -112,7 +106,8 @@ static enum tf2_status plan_inputs(struct tf2__plan *plan, struct tf2_error *err
         struct tf2__plan_tensor *tensor = &plan->tensors[id];
         const struct readers r = classify_readers(graph, id);
         plan->inner_inputs[i] = tf2__layout_inner_input(graph, i);
-        mark_planar(plan, plan->inner_inputs[i]);
+        tensor->planar =
+            r.only_convs && tensor->shape.n_dims >= 3 && tensor->shape.dim[1] <= MAX_PLANAR_CHANNELS;
         if (plan->pixels) {
             TF2__TRY(tf2__plan_pixels(plan, i, error));
             continue;

@@ -13,6 +13,7 @@ static const struct tf2__importer *const importers[] = {
     &tf2__importer_onnx,
     &tf2__importer_caffe,
     &tf2__importer_tflite,
+    &tf2__importer_tf,
 };
 
 /* Formats that people try and that are none of ours: recognized only to say so. */

@@ -42,6 +42,7 @@ struct tf2__importer {
 extern const struct tf2__importer tf2__importer_caffe;
 extern const struct tf2__importer tf2__importer_onnx;
 extern const struct tf2__importer tf2__importer_tflite;
+extern const struct tf2__importer tf2__importer_tf;
 
 /*
  * Finds the format by content and imports into the empty `graph`. options NULL: defaults. Afterwards every

@@ -2,8 +2,9 @@
 /*
  * layout.h: the order of dimensions at a network's border.
  *
- * Inside, feature maps are [N, C, spatial...]. A network that takes or gives [N, spatial..., C] says so by its first and
- * last nodes, transposes: nothing else is stored, so every file format that holds the graph holds this too.
+ * Inside, feature maps are [N, C, spatial...]. A network that takes or gives [N, spatial..., C] says so by
+ * its first and last nodes, transposes: nothing else is stored, so every file format that holds the graph
+ * holds this too.
  *
  *     input [N, H, W, C] ─▶ transpose 0,3,1,2 ─▶ network ─▶ transpose 0,2,3,1 ─▶ output [N, H, W, C]
  */
@@ -22,8 +23,8 @@ bool tf2__layout_turns_last(const struct tf2__node *node);
 /* Whether the node turns a graph input to channels first. */
 bool tf2__layout_turns_input(const struct tf2_graph *graph, const struct tf2__node *node);
 
-/* What stands for input number `index` inside: what its only reader makes of it when that turns it to channels first,
- * else the input itself. */
+/* What stands for input number `index` inside: what its only reader makes of it when that turns it to
+ * channels first, else the input itself. */
 tf2_tensor_id tf2__layout_inner_input(const struct tf2_graph *graph, uint32_t index);
 /* NHWC: the input is turned, see above. */
 enum tf2_layout tf2__layout_of_input(const struct tf2_graph *graph, uint32_t index);

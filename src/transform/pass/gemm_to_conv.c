@@ -5,11 +5,13 @@
  *
  *     [N, C, H, W] ─▶ gemm ─▶ [N, O]              conv, kernel H x W ─▶ [N, O, 1, 1] ─▶ squeeze ─▶ [N, O]
  *     [N, C, H, W] ─▶ flatten ─▶ gemm             the same: the flatten is left out
+ *     [N, C, H, W] ─▶ turned to [N, H, W, C] ─▶ flatten ─▶ gemm    the same, with the weights in the map's own order
  *     [N, K] ─▶ gemm                              unsqueeze ─▶ [N, K, 1, 1] ─▶ conv, kernel 1 x 1 ─▶ squeeze
  *
- * Weights keep their order, [O, C * H * W] is [O, C, H, W]. The squeeze refuses maps of more than one pixel:
+ * Otherwise weights keep their order, [O, C * H * W] is [O, C, H, W]. The squeeze refuses maps of more than one pixel:
  * with another image size than the weights are for, shape inference fails as it does for GEMM.
  */
+#include "transform/ir/layout.h"
 #include "transform/pass/rewrite.h"
 
 #include <stdio.h>
@@ -114,6 +116,36 @@ static enum tf2_status squeeze(struct tf2_graph *graph, uint32_t index, struct t
     return TF2_OK;
 }
 
+/*
+ * When x is a map that was turned to channels last, what it was turned from, and the weights [O, k..., C] of `inputs` as
+ * [O, C, k...], flat. The turned map stays for its other readers.
+ */
+static enum tf2_status undo_turn(
+    struct tf2_graph *graph, uint32_t index, tf2_tensor_id *inputs, tf2_tensor_id *x, struct tf2_error *error)
+{
+    const uint32_t producer = tf2__rewrite_producer(graph, *x);
+    const struct tf2__tensor *weights = &graph->tensors[inputs[1]];
+    const size_t n = (size_t)tf2_shape_count(&weights->shape);
+    struct tf2_shape turned = graph->tensors[*x].shape, flat = weights->shape;
+    struct tf2__view from, to;
+    if (producer == TF2__NO_NODE || !tf2__layout_turns_last(&graph->nodes[producer]) ||
+        tf2__rewrite_is_constant(graph, graph->nodes[producer].in[0]) ||
+        !tf2__rewrite_spend(graph, n * sizeof(float)))
+        return TF2_OK;
+    const struct tf2_transpose_attr attr = tf2__layout_to_first(turned.n_dims);
+    float *data = tf2__arena_alloc(&graph->arena, n, sizeof(*data));
+    if (!data)
+        return tf2__fail_memory(error, n * sizeof(*data), "weights");
+    *x = graph->nodes[producer].in[0];
+    turned.dim[0] = flat.dim[0];
+    struct tf2_shape first = graph->tensors[*x].shape;
+    first.dim[0] = flat.dim[0];
+    tf2__view_dense(&from, weights->data, TF2_DTYPE_F32, &turned);
+    tf2__view_dense(&to, data, TF2_DTYPE_F32, &first);
+    tf2__op_find(TF2_OP_TRANSPOSE)->eval(&attr, &from, 1, &to);
+    return tf2__rewrite_adopt(graph, graph->nodes[index].name, "weights.nchw", &flat, data, &inputs[1], error);
+}
+
 static enum tf2_status
 convert(struct tf2_graph *graph, uint32_t index, tf2_tensor_id x, struct tf2_error *error)
 {
@@ -121,6 +153,7 @@ convert(struct tf2_graph *graph, uint32_t index, tf2_tensor_id x, struct tf2_err
     tf2_tensor_id inputs[3] = {x, TF2_NO_TENSOR, TF2_NO_TENSOR};
     uint32_t n_inputs = graph->nodes[index].n_in;
     memcpy(inputs, graph->nodes[index].in, n_inputs * sizeof(*inputs));
+    TF2__TRY(undo_turn(graph, index, inputs, &x, error));
     if (graph->tensors[x].shape.n_dims == 2)
         TF2__TRY(unsqueeze(graph, index, &x, error));
     inputs[0] = x;

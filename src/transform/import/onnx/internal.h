@@ -101,7 +101,7 @@ struct tf2__onnx_op;
 struct tf2__onnx_node {
     const Tf2__Onnx__NodeProto *proto;
     const struct tf2__onnx_op *op; /* NULL: not supported */
-    const char *label;             /* name for messages */
+    const char *label, *type;      /* for messages */
     bool needed;
     bool refused; /* the report says why */
 };
@@ -124,13 +124,13 @@ struct tf2__onnx {
     size_t n_file_nodes;
     int64_t opset;
     struct tf2__strmap names; /* ONNX name → index in values */
-    struct tf2__onnx_value *values;
-    uint32_t n_values;
+    struct tf2__onnx_value **values;
+    uint32_t n_values, cap_values;
     struct tf2__onnx_node *nodes; /* as in the file */
     uint32_t n_nodes;
     uint32_t *order; /* the needed nodes, producers first */
     uint32_t n_order;
-    uint32_t *outputs; /* the values that become the network's outputs */
+    struct tf2__onnx_value **outputs; /* the values that become the network's outputs */
     uint32_t n_outputs;
     struct tf2__onnx_lane_shapes *lane_shapes; /* by tensor id */
     uint32_t cap_lane_shapes;
@@ -141,6 +141,20 @@ struct tf2__onnx {
     bool warned_batch;
     struct tf2__report report;
 };
+
+/* ---- onnx.c: the parts of an import that another importer uses, see ../tf/internal.h ---- */
+
+/* An import into the empty graph. All strings and data must outlive it. Finish in any case. */
+void tf2__onnx_init(
+    struct tf2__onnx *onnx, const struct tf2__source *source, const struct tf2_import_options *options,
+    struct tf2_graph *graph);
+void tf2__onnx_finish(struct tf2__onnx *onnx);
+/* Imports one node whose inputs have been computed; node->op is its row. A problem goes into the report, and its outputs
+ * become poison. */
+enum tf2_status
+tf2__onnx_import_node(struct tf2__onnx *onnx, struct tf2__onnx_node *node, struct tf2_error *error);
+/* Names come from the file and may hold anything; a message is one line. */
+void tf2__onnx_make_one_line(struct tf2_error *error);
 
 /* ---- onnx_wire.c: the bytes ---- */
 
@@ -160,6 +174,8 @@ void tf2__onnx_restore(struct tf2__onnx *onnx);
 
 /* Fills values, nodes, outputs, order; problems of single nodes go into the report. */
 enum tf2_status tf2__onnx_resolve(struct tf2__onnx *onnx, struct tf2_error *error);
+/* The value of this name, made when it is new. NULL: out of memory. */
+struct tf2__onnx_value *tf2__onnx_declare(struct tf2__onnx *onnx, const char *name);
 /* NULL: nothing has this name. */
 struct tf2__onnx_value *tf2__onnx_find(const struct tf2__onnx *onnx, const char *name);
 
@@ -167,6 +183,10 @@ struct tf2__onnx_value *tf2__onnx_find(const struct tf2__onnx *onnx, const char 
 
 /* Adds the inputs that the needed nodes read. */
 enum tf2_status tf2__onnx_add_inputs(struct tf2__onnx *onnx, struct tf2_error *error);
+/* Makes the value a graph input. first_spatial: 2, or 1 for [N, spatial..., C]. */
+enum tf2_status tf2__onnx_add_input(
+    struct tf2__onnx *onnx, struct tf2__onnx_value *value, const struct tf2_shape *shape, uint32_t first_spatial,
+    struct tf2_error *error);
 
 /* ---- onnx_tensor.c ---- */
 
@@ -190,6 +210,12 @@ enum tf2_status tf2__onnx_alloc(
 /* Room for the shapes of a new tensor in all lanes; only the first is filled in. */
 enum tf2_status tf2__onnx_reserve_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, struct tf2_error *error);
 
+/* Reads the initializer of a value, which is a constant then. */
+enum tf2_status
+tf2__onnx_load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error);
+/* A name that nothing in the file and in the graph has: "base.suffix". */
+void tf2__onnx_make_name(
+    struct tf2__onnx *onnx, const char *base, const char *suffix, char *name, size_t size_bytes);
 /* Reads the initializers among a node's inputs. One that cannot be read is poison from then on. */
 enum tf2_status
 tf2__onnx_load_inputs(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);

@@ -184,7 +184,7 @@ static bool reads_poison(const struct tf2__onnx *onnx, const struct tf2__onnx_no
 }
 
 static enum tf2_status
-import_node(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
+convert_node(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
 {
     TF2__TRY(tf2__onnx_load_inputs(onnx, node, error));
     if (tf2__onnx_can_fold(onnx, node))
@@ -217,29 +217,34 @@ static enum tf2_status note_problem(
     if (problem->status == TF2_ERR_NO_MEMORY || problem->status == TF2_ERR_INTERNAL)
         return tf2__fail(error, problem->status, "%s", problem->message);
     tf2__report_add(
-        &onnx->report, problem->status, "node '%.100s' (%s): %s", node->label, node->proto->op_type,
+        &onnx->report, problem->status, "node '%.100s' (%s): %s", node->label, node->type,
         problem->message);
+    return TF2_OK;
+}
+
+enum tf2_status
+tf2__onnx_import_node(struct tf2__onnx *onnx, struct tf2__onnx_node *node, struct tf2_error *error)
+{
+    struct tf2_error problem;
+    if (!node->refused && check_node(onnx, node, &problem) != TF2_OK)
+        TF2__TRY(note_problem(onnx, node, &problem, error));
+    if (!node->refused && !reads_poison(onnx, node) && convert_node(onnx, node, &problem) != TF2_OK)
+        TF2__TRY(note_problem(onnx, node, &problem, error));
+    poison_outputs(onnx, node);
     return TF2_OK;
 }
 
 static enum tf2_status import_nodes(struct tf2__onnx *onnx, struct tf2_error *error)
 {
-    struct tf2_error problem;
-    for (uint32_t i = 0; i < onnx->n_order; i++) {
-        struct tf2__onnx_node *node = &onnx->nodes[onnx->order[i]];
-        if (!node->refused && check_node(onnx, node, &problem) != TF2_OK)
-            TF2__TRY(note_problem(onnx, node, &problem, error));
-        if (!node->refused && !reads_poison(onnx, node) && import_node(onnx, node, &problem) != TF2_OK)
-            TF2__TRY(note_problem(onnx, node, &problem, error));
-        poison_outputs(onnx, node);
-    }
+    for (uint32_t i = 0; i < onnx->n_order; i++)
+        TF2__TRY(tf2__onnx_import_node(onnx, &onnx->nodes[onnx->order[i]], error));
     return TF2_OK;
 }
 
 static enum tf2_status add_outputs(struct tf2__onnx *onnx, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < onnx->n_outputs; i++) {
-        const struct tf2__onnx_value *value = &onnx->values[onnx->outputs[i]];
+        const struct tf2__onnx_value *value = onnx->outputs[i];
         if (value->state != TF2__ONNX_TENSOR)
             return tf2__fail(
                 error, TF2_ERR_UNSUPPORTED,
@@ -269,7 +274,21 @@ static enum tf2_status run(struct tf2__onnx *onnx, struct tf2_error *error)
     return add_outputs(onnx, error);
 }
 
-static void finish(struct tf2__onnx *onnx)
+void tf2__onnx_init(
+    struct tf2__onnx *onnx, const struct tf2__source *source, const struct tf2_import_options *options,
+    struct tf2_graph *graph)
+{
+    *onnx = (struct tf2__onnx){
+        .source = source,
+        .options = options,
+        .graph = graph,
+        .env = graph->arena.env,
+        .budget_bytes = BUDGET_BYTES + 8 * (uint64_t)source->size_bytes};
+    tf2__arena_init(&onnx->arena, &onnx->env);
+    tf2__strmap_init(&onnx->names, &onnx->env);
+}
+
+void tf2__onnx_finish(struct tf2__onnx *onnx)
 {
     ProtobufCAllocator allocator;
     tf2__import_protobuf_allocator(&onnx->env, &allocator);
@@ -281,8 +300,7 @@ static void finish(struct tf2__onnx *onnx)
     tf2__arena_finish(&onnx->arena);
 }
 
-/* Names come from the file and may hold anything; a message is one line. */
-static void make_one_line(struct tf2_error *error)
+void tf2__onnx_make_one_line(struct tf2_error *error)
 {
     for (char *c = error->message; *c; c++) {
         if ((unsigned char)*c < ' ' || *c == 0x7f)
@@ -297,18 +315,11 @@ static enum tf2_status import(
     struct tf2__onnx *onnx = tf2__calloc(&graph->arena.env, 1, sizeof(*onnx));
     if (!onnx)
         return tf2__fail_memory(error, sizeof(*onnx), "an ONNX import");
-    onnx->source = source;
-    onnx->options = options;
-    onnx->graph = graph;
-    onnx->env = graph->arena.env;
-    onnx->budget_bytes = BUDGET_BYTES + 8 * (uint64_t)source->size_bytes;
-    tf2__arena_init(&onnx->arena, &onnx->env);
-    tf2__strmap_init(&onnx->names, &onnx->env);
-
+    tf2__onnx_init(onnx, source, options, graph);
     enum tf2_status status = run(onnx, error);
     if (status != TF2_OK && error)
-        make_one_line(error);
-    finish(onnx);
+        tf2__onnx_make_one_line(error);
+    tf2__onnx_finish(onnx);
     struct tf2_env env = graph->arena.env;
     tf2__free(&env, onnx);
     return status;

@@ -102,7 +102,8 @@ static enum tf2_status check_type(const struct tf2__onnx_value *value, struct tf
 }
 
 /* The input's shapes in the other lanes. Extents that would not fit leave the lane out. */
-static void set_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, const struct tf2_shape *shape)
+static void
+set_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, const struct tf2_shape *shape, uint32_t first_spatial)
 {
     struct tf2__onnx_lane_shapes *lanes = &onnx->lane_shapes[id];
     for (int l = 0; l < TF2__ONNX_LANES; l++)
@@ -110,12 +111,23 @@ static void set_lanes(struct tf2__onnx *onnx, tf2_tensor_id id, const struct tf2
     if (shape->n_dims > 0)
         lanes->shape[TF2__ONNX_LANE_BATCH].dim[0]++;
     for (uint32_t d = 2; d < shape->n_dims; d++)
-        lanes->shape[TF2__ONNX_LANE_SIZE].dim[d] += SIZE_STEP * (int64_t)(d - 1);
+        lanes->shape[TF2__ONNX_LANE_SIZE].dim[d - 2 + first_spatial] += SIZE_STEP * (int64_t)(d - 1);
     lanes->lanes = 1;
     for (int l = 1; l < TF2__ONNX_LANES; l++) {
         if (tf2_shape_count(&lanes->shape[l]))
             lanes->lanes |= 1u << l;
     }
+}
+
+enum tf2_status tf2__onnx_add_input(
+    struct tf2__onnx *onnx, struct tf2__onnx_value *value, const struct tf2_shape *shape, uint32_t first_spatial,
+    struct tf2_error *error)
+{
+    TF2__TRY(tf2_graph_add_input(onnx->graph, value->name, TF2_DTYPE_F32, shape, &value->tensor, error));
+    TF2__TRY(tf2__onnx_reserve_lanes(onnx, value->tensor, error));
+    value->state = TF2__ONNX_TENSOR;
+    set_lanes(onnx, value->tensor, shape, first_spatial);
+    return TF2_OK;
 }
 
 static enum tf2_status
@@ -125,10 +137,7 @@ add_input(struct tf2__onnx *onnx, struct tf2__onnx_value *value, bool only, stru
     const Tf2__Onnx__TensorShapeProto *declared = declared_shape(value->input);
     TF2__TRY(check_type(value, error));
     TF2__TRY(input_shape(onnx, value, only, &shape, error));
-    TF2__TRY(tf2_graph_add_input(onnx->graph, value->name, TF2_DTYPE_F32, &shape, &value->tensor, error));
-    TF2__TRY(tf2__onnx_reserve_lanes(onnx, value->tensor, error));
-    value->state = TF2__ONNX_TENSOR;
-    set_lanes(onnx, value->tensor, &shape);
+    TF2__TRY(tf2__onnx_add_input(onnx, value, &shape, 2, error));
     if (!declared || declared->n_dim == 0 || is_open(declared->dim[0]))
         onnx->batch_fixed = false;
     return TF2_OK;

@@ -17,18 +17,35 @@ struct tf2__onnx_value *tf2__onnx_find(const struct tf2__onnx *onnx, const char 
     if (!*name)
         return NULL;
     uint32_t i = tf2__strmap_get(&onnx->names, name);
-    return i == TF2__STRMAP_NONE ? NULL : &onnx->values[i];
+    return i == TF2__STRMAP_NONE ? NULL : onnx->values[i];
 }
 
-/* The value of this name, made when it is new. NULL: out of memory. */
-static struct tf2__onnx_value *declare(struct tf2__onnx *onnx, const char *name)
+static bool reserve_value(struct tf2__onnx *onnx)
+{
+    if (onnx->n_values < onnx->cap_values)
+        return true;
+    if (onnx->cap_values >= UINT32_MAX / 2)
+        return false;
+    const uint32_t cap = onnx->cap_values ? 2 * onnx->cap_values : 256;
+    struct tf2__onnx_value **values = tf2__arena_alloc(&onnx->arena, cap, sizeof(*values));
+    if (!values)
+        return false;
+    if (onnx->n_values)
+        memcpy(values, onnx->values, onnx->n_values * sizeof(*values));
+    onnx->values = values;
+    onnx->cap_values = cap;
+    return true;
+}
+
+struct tf2__onnx_value *tf2__onnx_declare(struct tf2__onnx *onnx, const char *name)
 {
     struct tf2__onnx_value *value = tf2__onnx_find(onnx, name);
     if (value)
         return value;
-    if (!tf2__strmap_set(&onnx->names, name, onnx->n_values))
+    value = reserve_value(onnx) ? tf2__arena_alloc(&onnx->arena, 1, sizeof(*value)) : NULL;
+    if (!value || !tf2__strmap_set(&onnx->names, name, onnx->n_values))
         return NULL;
-    value = &onnx->values[onnx->n_values++];
+    onnx->values[onnx->n_values++] = value;
     value->name = name;
     value->node = TF2__ONNX_NO_NODE;
     value->tensor = TF2_NO_TENSOR;
@@ -42,7 +59,7 @@ static enum tf2_status declare_initializers(struct tf2__onnx *onnx, struct tf2_e
         const char *name = graph->initializer[i]->name;
         if (!name || !*name)
             return tf2__fail(error, TF2_ERR_FORMAT, "initializer %zu has no name", i);
-        struct tf2__onnx_value *value = declare(onnx, name);
+        struct tf2__onnx_value *value = tf2__onnx_declare(onnx, name);
         if (!value)
             return tf2__fail_memory(error, sizeof(*value), "the table of names");
         if (value->initializer)
@@ -60,7 +77,7 @@ static enum tf2_status declare_inputs(struct tf2__onnx *onnx, struct tf2_error *
         const char *name = graph->input[i]->name;
         if (!name || !*name)
             return tf2__fail(error, TF2_ERR_FORMAT, "input %zu has no name", i);
-        struct tf2__onnx_value *value = declare(onnx, name);
+        struct tf2__onnx_value *value = tf2__onnx_declare(onnx, name);
         if (!value)
             return tf2__fail_memory(error, sizeof(*value), "the table of names");
         if (value->input)
@@ -76,10 +93,11 @@ static enum tf2_status declare_node(struct tf2__onnx *onnx, uint32_t index, stru
     const Tf2__Onnx__NodeProto *proto = onnx->model->graph->node[index];
     node->proto = proto;
     node->label = proto->name && *proto->name ? proto->name : proto->n_output ? proto->output[0] : "";
+    node->type = proto->op_type ? proto->op_type : "";
     for (size_t i = 0; i < proto->n_output; i++) {
         if (!*proto->output[i])
             continue;
-        struct tf2__onnx_value *value = declare(onnx, proto->output[i]);
+        struct tf2__onnx_value *value = tf2__onnx_declare(onnx, proto->output[i]);
         if (!value)
             return tf2__fail_memory(error, sizeof(*value), "the table of names");
         if (value->node != TF2__ONNX_NO_NODE || value->initializer || value->input)
@@ -103,11 +121,10 @@ static enum tf2_status make_tables(struct tf2__onnx *onnx, struct tf2_error *err
     if (n >= UINT32_MAX || graph->n_node >= UINT32_MAX)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "%zu nodes, %zu names: too many", graph->n_node, n);
     onnx->n_nodes = (uint32_t)graph->n_node;
-    onnx->values = tf2__arena_alloc(&onnx->arena, n, sizeof(*onnx->values));
     onnx->nodes = tf2__arena_alloc(&onnx->arena, graph->n_node, sizeof(*onnx->nodes));
     onnx->order = tf2__arena_alloc(&onnx->arena, graph->n_node, sizeof(*onnx->order));
-    if (!onnx->values || !onnx->nodes || !onnx->order)
-        return tf2__fail_memory(error, n * sizeof(*onnx->values), "the table of names");
+    if (!onnx->nodes || !onnx->order)
+        return tf2__fail_memory(error, onnx->n_nodes * sizeof(*onnx->nodes), "the table of nodes");
     return TF2_OK;
 }
 
@@ -124,7 +141,7 @@ add_output(struct tf2__onnx *onnx, const char *name, bool wanted, struct tf2_err
     if (value->is_output)
         return tf2__fail(
             error, wanted ? TF2_ERR_INVALID_ARGUMENT : TF2_ERR_FORMAT, "two outputs are called '%s'", name);
-    onnx->outputs[onnx->n_outputs++] = (uint32_t)(value - onnx->values);
+    onnx->outputs[onnx->n_outputs++] = value;
     value->n_uses++;
     value->is_output = true;
     return TF2_OK;
@@ -190,9 +207,8 @@ static enum tf2_status mark_needed(struct tf2__onnx *onnx, struct tf2_error *err
     if (!work)
         return tf2__fail_memory(error, onnx->n_nodes * sizeof(*work), "the list of nodes");
     for (uint32_t i = 0; i < onnx->n_outputs; i++) {
-        const struct tf2__onnx_value *value = &onnx->values[onnx->outputs[i]];
-        if (mark(onnx, value))
-            work[n_work++] = value->node;
+        if (mark(onnx, onnx->outputs[i]))
+            work[n_work++] = onnx->outputs[i]->node;
     }
     while (n_work)
         mark_inputs(onnx, &onnx->nodes[work[--n_work]], work, &n_work);

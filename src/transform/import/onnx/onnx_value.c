@@ -99,7 +99,8 @@ static void infer_lane(struct tf2__onnx *onnx, const struct tf2__node *node, int
 
 /* ---- inputs ---- */
 
-static enum tf2_status load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error)
+enum tf2_status
+tf2__onnx_load(struct tf2__onnx *onnx, struct tf2__onnx_value *value, struct tf2_error *error)
 {
     struct tf2__onnx_const *constant = tf2__arena_alloc(&onnx->arena, 1, sizeof(*constant));
     if (!constant)
@@ -120,7 +121,7 @@ tf2__onnx_load_inputs(struct tf2__onnx *onnx, const struct tf2__onnx_node *node,
     for (size_t i = 0; i < node->proto->n_input; i++) {
         struct tf2__onnx_value *value = tf2__onnx_find(onnx, node->proto->input[i]);
         if (value && value->state == TF2__ONNX_UNSEEN && value->initializer)
-            TF2__TRY(load(onnx, value, error));
+            TF2__TRY(tf2__onnx_load(onnx, value, error));
         if (value && value->state == TF2__ONNX_UNSEEN)
             return tf2__fail(
                 error, TF2_ERR_INTERNAL, "input '%s' is read before it is computed", value->name);
@@ -253,9 +254,8 @@ enum tf2_status tf2__onnx_number(
 
 /* ---- outputs ---- */
 
-/* A name that nothing in the file and in the graph has: "base.suffix". */
-static void
-make_name(struct tf2__onnx *onnx, const char *base, const char *suffix, char *name, size_t size_bytes)
+void tf2__onnx_make_name(
+    struct tf2__onnx *onnx, const char *base, const char *suffix, char *name, size_t size_bytes)
 {
     snprintf(name, size_bytes, "%.900s.%s", base, suffix);
     while (tf2__onnx_find(onnx, name) || tf2__graph_find(onnx->graph, name) != TF2_NO_TENSOR)
@@ -304,7 +304,7 @@ enum tf2_status tf2__onnx_emit_part(
     const void *attr, const tf2_tensor_id *in, size_t n_in, tf2_tensor_id *id, struct tf2_error *error)
 {
     char name[1024];
-    make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
+    tf2__onnx_make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
     return add_node(onnx, name, op, attr, in, n_in, id, error);
 }
 
@@ -327,7 +327,7 @@ enum tf2_status tf2__onnx_emit_int8_part(
     struct tf2_error *error)
 {
     char name[1024];
-    make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
+    tf2__onnx_make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
     return add_int8(onnx, name, op, in, n_in, dtype, quant, id, error);
 }
 
@@ -335,7 +335,7 @@ enum tf2_status tf2__onnx_output_real(
     struct tf2__onnx *onnx, const struct tf2__onnx_value *value, tf2_tensor_id *id, struct tf2_error *error)
 {
     char name[1024];
-    make_name(onnx, value->name, "float", name, sizeof(name));
+    tf2__onnx_make_name(onnx, value->name, "float", name, sizeof(name));
     return add_int8(onnx, name, TF2_OP_DEQUANTIZE, &value->tensor, 1, TF2_DTYPE_F32, NULL, id, error);
 }
 
@@ -344,7 +344,7 @@ enum tf2_status tf2__onnx_emit_table(
     tf2_tensor_id *id, struct tf2_error *error)
 {
     char name[1024];
-    make_name(onnx, node->proto->output[0], "table", name, sizeof(name));
+    tf2__onnx_make_name(onnx, node->proto->output[0], "table", name, sizeof(name));
     TF2__TRY(tf2__graph_adopt_constant(onnx->graph, name, TF2_DTYPE_U8, shape, data, id, error));
     TF2__TRY(tf2__onnx_reserve_lanes(onnx, *id, error));
     for (int l = 1; l < TF2__ONNX_LANES; l++)
@@ -358,7 +358,7 @@ enum tf2_status tf2__onnx_emit_constant(
     const struct tf2_shape *shape, const float *data, tf2_tensor_id *id, struct tf2_error *error)
 {
     char name[1024];
-    make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
+    tf2__onnx_make_name(onnx, node->proto->output[0], suffix, name, sizeof(name));
     TF2__TRY(tf2__graph_adopt_constant(onnx->graph, name, TF2_DTYPE_F32, shape, data, id, error));
     TF2__TRY(tf2__onnx_reserve_lanes(onnx, *id, error));
     for (int l = 1; l < TF2__ONNX_LANES; l++)

@@ -1,48 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_wire.c: looks at the bytes before they are unpacked: is this ONNX at all, and can protobuf-c be
- * trusted with it. (Wire format: protobuf.dev/programming-guides/encoding.)
- *
- * The check walks through all messages that onnx.proto knows and says where a file is damaged. It also
- * refuses a field that may occur once and occurs twice: protobuf-c joins such messages and copies all that
- * came before each time, so a file of a megabyte could keep it busy for minutes. What passes the check can
- * only fail to be unpacked for want of memory.
+ * onnx_wire.c: looks at the bytes before they are unpacked: is this ONNX at all?
  */
 #include "transform/import/onnx/internal.h"
-
-#include <protobuf-c/protobuf-c.h>
-
-enum {
-    WIRE_VARINT = 0,
-    WIRE_64 = 1,
-    WIRE_BYTES = 2,
-    WIRE_32 = 5,
-};
-
-struct reader {
-    const unsigned char *data;
-    size_t at, end; /* offsets in the file */
-};
-
-static bool read_varint(struct reader *r, size_t max_bytes, uint64_t *value)
-{
-    *value = 0;
-    for (size_t i = 0; i < max_bytes && r->at < r->end; i++) {
-        unsigned char byte = r->data[r->at++];
-        *value |= (uint64_t)(byte & 0x7f) << 7 * i;
-        if (!(byte & 0x80))
-            return true;
-    }
-    return false;
-}
-
-/* Tags and lengths are 32-bit numbers. */
-static bool read_varint32(struct reader *r, uint64_t *value)
-{
-    return read_varint(r, 5, value) && *value <= INT32_MAX;
-}
-
-/* ---- probe ---- */
+#include "transform/import/wire.h"
 
 /* The wire types of ModelProto's fields as the ONNX specification has them; -1: no such field. */
 static const int8_t model_fields[] = {
@@ -55,137 +16,31 @@ static const int8_t model_fields[] = {
  * ONNX file and not as an unknown one. */
 bool tf2__onnx_probe(const unsigned char *data, size_t size_bytes)
 {
-    struct reader r = {.data = data, .end = size_bytes};
+    size_t at = 0;
     bool has_version = false, has_graph = false;
     uint64_t tag, value;
-    while (r.at < r.end) {
-        if (!read_varint(&r, 5, &tag))
+    while (at < size_bytes) {
+        if (!tf2__wire_varint(data, size_bytes, &at, 5, &tag))
             return false;
         uint64_t field = tag >> 3;
         if (field >= TF2__COUNT(model_fields) || model_fields[field] != (int)(tag & 7))
             return false;
-        if (!read_varint(&r, 10, &value))
+        if (!tf2__wire_varint(data, size_bytes, &at, 10, &value))
             break;
         if (field == 1 && (value == 0 || value > 1000))
             return false;
         has_version |= field == 1;
         has_graph |= field == 7;
-        if ((tag & 7) == WIRE_VARINT)
+        if ((tag & 7) == TF2__WIRE_VARINT)
             continue;
-        if (value > r.end - r.at)
+        if (value > size_bytes - at)
             break;
-        r.at += (size_t)value;
+        at += (size_t)value;
     }
     return has_version && has_graph;
 }
 
-/* ---- check ---- */
-
-static enum tf2_status damaged(const struct reader *r, const char *what, struct tf2_error *error)
-{
-    return tf2__fail(error, TF2_ERR_FORMAT, "damaged ONNX file: %s at byte %zu", what, r->at);
-}
-
-static unsigned scalar_wire(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_32;
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_64;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return WIRE_BYTES;
-    default:
-        return WIRE_VARINT;
-    }
-}
-
-/* Many numbers in one field: whole ones only. */
-static enum tf2_status check_packed(struct reader *r, unsigned wire, struct tf2_error *error)
-{
-    uint64_t value;
-    size_t size = r->end - r->at;
-    if ((wire == WIRE_32 && size % 4) || (wire == WIRE_64 && size % 8))
-        return damaged(r, "a list ends within a number", error);
-    while (wire == WIRE_VARINT && r->at < r->end) {
-        if (!read_varint(r, 10, &value))
-            return damaged(r, "a number without end", error);
-    }
-    return TF2_OK;
-}
-
-static enum tf2_status
-check_message(const ProtobufCMessageDescriptor *type, struct reader *r, struct tf2_error *error);
-
-/* The contents of a field with a length. Fields that onnx.proto does not have are passed over. */
-static enum tf2_status
-check_bytes(const ProtobufCFieldDescriptor *field, struct reader *r, struct tf2_error *error)
-{
-    uint64_t length;
-    if (!read_varint32(r, &length))
-        return damaged(r, "a bad length", error);
-    if (length > r->end - r->at)
-        return tf2__fail(
-            error, TF2_ERR_FORMAT,
-            "damaged or incomplete ONNX file: %llu bytes wanted at byte %zu, %zu are there",
-            (unsigned long long)length, r->at, r->end - r->at);
-    struct reader inner = {.data = r->data, .at = r->at, .end = r->at + (size_t)length};
-    r->at = inner.end;
-    if (!field)
-        return TF2_OK;
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-        return check_message(field->descriptor, &inner, error);
-    unsigned wire = scalar_wire(field->type);
-    if (wire == WIRE_BYTES)
-        return TF2_OK;
-    return field->label == PROTOBUF_C_LABEL_REPEATED ? check_packed(&inner, wire, error)
-                                                     : damaged(r, "a field of another type", error);
-}
-
-static enum tf2_status
-check_field(const ProtobufCFieldDescriptor *field, unsigned wire, struct reader *r, struct tf2_error *error)
-{
-    uint64_t value;
-    if (wire == WIRE_BYTES)
-        return check_bytes(field, r, error);
-    if (field && scalar_wire(field->type) != wire)
-        return damaged(r, "a field of another type", error);
-    if (wire == WIRE_VARINT)
-        return read_varint(r, 10, &value) ? TF2_OK : damaged(r, "a number without end", error);
-    size_t size = wire == WIRE_32 ? 4 : wire == WIRE_64 ? 8 : SIZE_MAX;
-    if (size > r->end - r->at)
-        return damaged(r, size == SIZE_MAX ? "an unknown kind of field" : "a number without end", error);
-    r->at += size;
-    return TF2_OK;
-}
-
-/* Calls itself through check_bytes; messages of onnx.proto do not contain themselves, so that ends soon. */
-static enum tf2_status
-check_message(const ProtobufCMessageDescriptor *type, struct reader *r, struct tf2_error *error)
-{
-    uint64_t seen = 0, tag;
-    while (r->at < r->end) {
-        if (!read_varint(r, 5, &tag) || tag >> 3 == 0 || tag > UINT32_MAX)
-            return damaged(r, "a bad tag", error);
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
-        if (field && field->type == PROTOBUF_C_TYPE_MESSAGE && field->label != PROTOBUF_C_LABEL_REPEATED) {
-            uint64_t bit = (uint64_t)1 << (field - type->fields);
-            if (seen & bit)
-                return tf2__fail(
-                    error, TF2_ERR_FORMAT, "damaged ONNX file: a second '%s' in one %s at byte %zu",
-                    field->name, type->short_name, r->at);
-            seen |= bit;
-        }
-        TF2__TRY(check_field(field, (unsigned)(tag & 7), r, error));
-    }
-    return TF2_OK;
-}
-
 enum tf2_status tf2__onnx_check_bytes(const unsigned char *data, size_t size_bytes, struct tf2_error *error)
 {
-    struct reader r = {.data = data, .end = size_bytes};
-    return check_message(&tf2__onnx__model_proto__descriptor, &r, error);
+    return tf2__wire_check(&tf2__onnx__model_proto__descriptor, "ONNX", data, size_bytes, error);
 }
