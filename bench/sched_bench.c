@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched_bench.c: tf2-sched-bench, the figures of the scheduler. Not installed: it is for those who work on it.
+ * sched_bench.c: tf2-sched-bench, the figures of the scheduler. Not installed: it is for those who work on
+ * it.
  */
 #include "sched_bench.h"
 
@@ -90,10 +91,12 @@ static json_t *rows_json(const struct sched_bench *bench)
         const struct sched_row *row = &bench->rows[i];
         json_array_append_new(
             rows, json_pack(
-                      "{s:o, s:o, s:o, s:s}", "what", cli_text_json(row->what), "asked", cli_text_json(row->asked),
-                      "measured", cli_real_json(row->value), "unit", row->unit));
+                      "{s:o, s:o, s:o, s:s}", "what", cli_text_json(row->what), "asked",
+                      cli_text_json(row->asked), "measured", cli_real_json(row->value), "unit", row->unit));
     }
-    return json_pack("{s:I, s:f, s:o}", "devices", (json_int_t)bench->n_devices, "duration_s", bench->duration_s, "figures", rows);
+    return json_pack(
+        "{s:I, s:f, s:o}", "devices", (json_int_t)bench->n_devices, "duration_s", bench->duration_s,
+        "figures", rows);
 }
 
 /* --- networks --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched_figures.c: the figures of tf2-sched-bench. Each makes an engine of its own. Rates are taken while a load keeps twice
- * as many requests under way as there are devices, so that none waits for the caller.
+ * sched_figures.c: the figures of tf2-sched-bench. Each makes an engine of its own. Rates are taken while a
+ * load keeps twice as many requests under way as there are devices, so that none waits for the caller.
  */
 #include "sched_bench.h"
 
@@ -17,7 +17,8 @@
 static int open_engine(const struct sched_bench *bench, struct tf2_engine **engine)
 {
     struct tf2_error error;
-    return tf2_engine_create(bench->devices, NULL, engine, &error) == TF2_OK ? 0 : cli_fail("%s", error.message);
+    return tf2_engine_create(bench->devices, NULL, engine, &error) == TF2_OK ? 0
+                                                                             : cli_fail("%s", error.message);
 }
 
 static int load_model(
@@ -57,8 +58,8 @@ static struct tf2_model *empty_model(void)
 
 /* Requests a second with `depth` under way. */
 static int measure_rate(
-    const struct sched_bench *bench, struct tf2_engine *engine, struct tf2_accelerator *accelerator, unsigned depth,
-    double *rate)
+    const struct sched_bench *bench, struct tf2_engine *engine, struct tf2_accelerator *accelerator,
+    unsigned depth, double *rate)
 {
     struct sched_load load;
     int result = sched_load_open(&load, engine, accelerator, depth, NULL);
@@ -75,8 +76,8 @@ static int measure_rate(
 
 /* The times of requests that are made one after the other, in ns. */
 static int measure_latency(
-    const struct sched_bench *bench, struct tf2_engine *engine, struct tf2_accelerator *accelerator, double *p50,
-    double *p99)
+    const struct sched_bench *bench, struct tf2_engine *engine, struct tf2_accelerator *accelerator,
+    double *p50, double *p99)
 {
     struct sched_load load;
     int result = sched_load_open(&load, engine, accelerator, 1, NULL);
@@ -103,7 +104,8 @@ int sched_overhead(struct sched_bench *bench)
     struct tf2_accelerator *accelerator = NULL;
     struct tf2_model *model = empty_model();
     const size_t devices[] = {0, 1}, n = bench->n_devices < 2 ? bench->n_devices : 2;
-    const struct tf2_load_options options = {.placement = TF2_PLACEMENT_REPLICATE, .devices = devices, .n_devices = n};
+    const struct tf2_load_options options = {
+        .placement = TF2_PLACEMENT_REPLICATE, .devices = devices, .n_devices = n};
     double rate = 0, p50 = 0, p99 = 0;
     int result = open_engine(bench, &engine);
     if (result == 0)
@@ -127,8 +129,8 @@ int sched_overhead(struct sched_bench *bench)
 
 /* The rate of a model placed on the first n devices. */
 static int rate_on(
-    struct sched_bench *bench, struct tf2_model *model, enum tf2_placement placement, size_t n, unsigned depth,
-    double *rate)
+    struct sched_bench *bench, struct tf2_model *model, enum tf2_placement placement, size_t n,
+    unsigned depth, double *rate)
 {
     struct tf2_engine *engine = NULL;
     struct tf2_accelerator *accelerator = NULL;
@@ -148,7 +150,8 @@ static int rate_on(
 
 /* Rate over n devices against one. depth 1: one request at a time, so it is the latency that counts. */
 static int speedup(
-    struct sched_bench *bench, const char *name, struct tf2_model *model, enum tf2_placement placement, bool latency)
+    struct sched_bench *bench, const char *name, struct tf2_model *model, enum tf2_placement placement,
+    bool latency)
 {
     static const char *const asked[] = {NULL, ">= 1.72 (0.58 of the time)"};
     const unsigned depth = latency ? 1 : 2 * (unsigned)bench->n_devices + 2;
@@ -223,7 +226,8 @@ int sched_fairness(struct sched_bench *bench)
     int result = fill_engine(bench, &engine, &small, &large);
     for (int i = 0; i < N_TENANTS && result == 0; i++) {
         const struct tf2_client_options options = {.weight = 1 << i};
-        result = sched_load_open(&loads[i], engine, i == 1 ? large : small, 4 + 2 * (unsigned)bench->n_devices, &options);
+        result = sched_load_open(
+            &loads[i], engine, i == 1 ? large : small, 4 + 2 * (unsigned)bench->n_devices, &options);
     }
     for (int i = 0; i < N_TENANTS && result == 0; i++)
         result = sched_load_start(&loads[i]);
@@ -236,8 +240,8 @@ int sched_fairness(struct sched_bench *bench)
             all += used[i] = device_s(&loads[i]) - used[i];
         for (int i = 0; i < N_TENANTS; i++)
             sched_report(
-                bench, asked[i], 100 * used[i] / all, "%", "share of the time of a client of weight %d, %s", 1 << i,
-                i == 1 ? "resnet50" : "squeezenet");
+                bench, asked[i], 100 * used[i] / all, "%", "share of the time of a client of weight %d, %s",
+                1 << i, i == 1 ? "resnet50" : "squeezenet");
     }
     for (int i = 0; i < N_TENANTS; i++) {
         if (loads[i].client && sched_load_stop(&loads[i]) != 0)
@@ -268,7 +272,9 @@ int sched_greedy(struct sched_bench *bench)
     if (result == 0)
         result = measure_latency(bench, engine, small, &p50, &p99);
     if (result == 0) {
-        sched_report(bench, NULL, p50 / alone, "service times", "beside a client with 10000 requests: p50 of another's");
+        sched_report(
+            bench, NULL, p50 / alone, "service times",
+            "beside a client with 10000 requests: p50 of another's");
         sched_report(bench, NULL, p99 / alone, "service times", "the same: p99");
     }
     sched_load_close(&greedy);
@@ -304,8 +310,8 @@ int sched_exclusive(struct sched_bench *bench)
         sched_sleep_s(WARMUP_S);
         beside = sched_load_rate(&own, bench->duration_s);
         sched_report(
-            bench, NULL, 100 * (beside / alone - 1), "%", "change of the rate of a client with a device for itself (%.1f/s)",
-            alone);
+            bench, NULL, 100 * (beside / alone - 1), "%",
+            "change of the rate of a client with a device for itself (%.1f/s)", alone);
     }
     for (int i = 0; i < 2; i++) {
         if (flood[i].client)
@@ -322,13 +328,17 @@ int sched_exclusive(struct sched_bench *bench)
 
 /* --- streaming --- */
 
-static int stream_on_one(struct sched_bench *bench, size_t budget_bytes, double *rate, struct tf2_accelerator_stats *stats)
+static int stream_on_one(
+    struct sched_bench *bench, size_t budget_bytes, double *rate, struct tf2_accelerator_stats *stats)
 {
     static const size_t first = 0;
     struct tf2_engine *engine = NULL;
     struct tf2_accelerator *large = NULL;
     const struct tf2_load_options options = {
-        .placement = TF2_PLACEMENT_REPLICATE, .devices = &first, .n_devices = 1, .weight_budget_bytes = budget_bytes};
+        .placement = TF2_PLACEMENT_REPLICATE,
+        .devices = &first,
+        .n_devices = 1,
+        .weight_budget_bytes = budget_bytes};
     int result = open_engine(bench, &engine);
     if (result == 0)
         result = load_model(engine, sched_resnet50(bench), &options, &large);
@@ -352,11 +362,13 @@ int sched_streaming(struct sched_bench *bench)
     if (result != 0)
         return result;
     sched_report(
-        bench, ">= 0.93", rate / resident, "x", "resnet50 int8 in 1/8 of its %.1f MB, rate against all on the device",
+        bench, ">= 0.93", rate / resident, "x",
+        "resnet50 int8 in 1/8 of its %.1f MB, rate against all on the device",
         (double)all.weights_bytes * 1e-6);
     sched_report(
         bench, ">= 90 %",
         streamed.transfer_ns ? 100 - 100 * (double)streamed.stall_ns / (double)streamed.transfer_ns : 0, "%",
-        "the same: share of the transfers' time that is hidden (%.1f MB moved)", (double)streamed.streamed_bytes * 1e-6);
+        "the same: share of the transfers' time that is hidden (%.1f MB moved)",
+        (double)streamed.streamed_bytes * 1e-6);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched_load.c: closed loops. A request's latency is the time from its submission to its callback, submission in the
- * callback of the one before.
+ * sched_load.c: closed loops. A request's latency is the time from its submission to its callback,
+ * submission in the callback of the one before.
  */
 #include "sched_load.h"
 
@@ -43,7 +43,8 @@ static void add_latency(struct sched_load *load, uint64_t ns)
 
 static enum tf2_status submit(struct sched_slot *slot);
 
-static void told(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+told(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct sched_slot *slot = user;
     struct sched_load *load = slot->load;
@@ -65,7 +66,8 @@ static enum tf2_status submit(struct sched_slot *slot)
     const struct tf2_request_options options = {.callback = told, .user = slot};
     slot->submitted_ns = sched_now_ns();
     return tf2_client_submit(
-        load->client, load->accelerator, (const void *const *)load->inputs, slot->outputs, &options, NULL, NULL);
+        load->client, load->accelerator, (const void *const *)load->inputs, slot->outputs, &options, NULL,
+        NULL);
 }
 
 static size_t bytes_of(const struct tf2_tensor_info *info)
@@ -168,7 +170,8 @@ int sched_load_once(struct sched_load *load)
     struct tf2_error error;
     const uint64_t begin_ns = sched_now_ns();
     if (tf2_client_run(
-            load->client, load->accelerator, (const void *const *)load->inputs, load->slots[0].outputs, &error) != TF2_OK)
+            load->client, load->accelerator, (const void *const *)load->inputs, load->slots[0].outputs,
+            &error) != TF2_OK)
         return cli_fail("%s", error.message);
     histogram_add(load->latency_ns, sched_now_ns() - begin_ns);
     return 0;

@@ -21,7 +21,7 @@ struct sched_load {
     struct tf2_client *client;
     struct tf2_accelerator *accelerator;
     unsigned depth;
-    bool once; /* they are not submitted again */
+    bool once;                       /* they are not submitted again */
     void *inputs[SCHED_MAX_TENSORS]; /* random, shared by all its requests */
     size_t n_inputs, n_outputs;
     struct sched_slot *slots;

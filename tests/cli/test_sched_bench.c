@@ -33,7 +33,9 @@ static void test_json(void **state)
 static void test_text(void **state)
 {
     (void)state;
-    WORKS("TF2_SCHED_BENCH", "--devices", "host", "--duration", "0.05", "--json", at_work("rows.json"), "overhead", "exclusive");
+    WORKS(
+        "TF2_SCHED_BENCH", "--devices", "host", "--duration", "0.05", "--json", at_work("rows.json"),
+        "overhead", "exclusive");
     assert_non_null(strstr(out_text, "| asked"));
     assert_non_null(strstr(out_text, "an empty network on 1 devices"));
     json_t *root = load_json(at_work("rows.json"));
@@ -49,7 +51,8 @@ static void test_usage(void **state)
     FAILS("TF2_SCHED_BENCH", "tf2-sched-bench", 2, "--speed", "--speed");
     FAILS("TF2_SCHED_BENCH", "tf2-sched-bench", 1, "device 'gpu'", "--devices", "gpu", "overhead");
     FAILS(
-        "TF2_SCHED_BENCH", "tf2-sched-bench", 1, "nowhere", "--duration", "0.01", "--json", "/nowhere/rows.json", "overhead");
+        "TF2_SCHED_BENCH", "tf2-sched-bench", 1, "nowhere", "--duration", "0.01", "--json",
+        "/nowhere/rows.json", "overhead");
     WORKS("TF2_SCHED_BENCH", "--help");
     assert_non_null(strstr(out_text, "fairness"));
     WORKS("TF2_SCHED_BENCH", "--version");

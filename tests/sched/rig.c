@@ -19,7 +19,8 @@ void rig_refused(
     const char *call)
 {
     if (status != wanted)
-        fail_msg("%s: %s (%s), wanted %s", call, tf2_status_name(status), error->message, tf2_status_name(wanted));
+        fail_msg(
+            "%s: %s (%s), wanted %s", call, tf2_status_name(status), error->message, tf2_status_name(wanted));
     if (!strstr(error->message, word))
         fail_msg("%s: '%s' is not in '%s'", call, word, error->message);
     assert_int_equal(error->status, wanted);
@@ -215,7 +216,8 @@ uint32_t rig_state(const struct rig *rig, size_t device)
 
 void rig_sleep(uint64_t ns)
 {
-    nanosleep(&(struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)}, NULL);
+    nanosleep(
+        &(struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)}, NULL);
 }
 
 uint64_t rig_now(void)
@@ -226,8 +228,8 @@ uint64_t rig_now(void)
 /* --- requests --- */
 
 void call_submit(
-    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator, const struct bank *bank, size_t item,
-    const struct tf2_request_options *options)
+    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator,
+    const struct bank *bank, size_t item, const struct tf2_request_options *options)
 {
     memset(call, 0, sizeof(*call));
     call->bank = bank;
@@ -237,8 +239,8 @@ void call_submit(
     MUST(tf2_client_submit(client, accelerator, inputs, outputs, options, &call->request, e));
 }
 
-static void count_call(
-    void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+count_call(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct call *call = user;
     (void)request;
@@ -250,10 +252,11 @@ static void count_call(
 }
 
 void call_submit_counted(
-    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator, const struct bank *bank, size_t item,
-    uint64_t timeout_ns, atomic_uint *counter)
+    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator,
+    const struct bank *bank, size_t item, uint64_t timeout_ns, atomic_uint *counter)
 {
-    const struct tf2_request_options options = {.timeout_ns = timeout_ns, .callback = count_call, .user = call};
+    const struct tf2_request_options options = {
+        .timeout_ns = timeout_ns, .callback = count_call, .user = call};
     *call = (struct call){.bank = bank, .item = item, .counter = counter};
     const void *inputs[] = {bank->in + item * bank->n_in};
     void *outputs[] = {call->out};

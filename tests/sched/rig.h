@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rig.h: for tests of the engine: an engine on fault devices, small models, items with known results. Include after
- * cmocka.h.
+ * rig.h: for tests of the engine: an engine on fault devices, small models, items with known results.
+ * Include after cmocka.h.
  *
  * TF2_TEST_DEVICE is what the fault devices forward to; the default is "host".
  */
@@ -38,14 +38,15 @@ void rig_refused(
 
 /* --- models: taken over by rig_load --- */
 
-struct tf2_model *model_copy(int64_t n);       /* x [1, n] -> itself; also what an empty network costs */
-struct tf2_model *model_conv(void);            /* x [1, 2, 5, 5] -> conv, relu, conv, gemm -> y [1, 4] */
-struct tf2_model *model_gemm(void);            /* x [1, 8] -> gemm -> y [1, 3] */
-struct tf2_model *model_two(void);             /* a [1, 4], b [1, 6] -> relu(a), gemm(b), a again */
-struct tf2_model *model_deep(void);            /* x [1, 6] -> gemm, relu, six times -> y [1, 6] */
-struct tf2_model *model_no_batch_axis(void);   /* x [1, 6] -> [6, 1] */
+struct tf2_model *model_copy(int64_t n);     /* x [1, n] -> itself; also what an empty network costs */
+struct tf2_model *model_conv(void);          /* x [1, 2, 5, 5] -> conv, relu, conv, gemm -> y [1, 4] */
+struct tf2_model *model_gemm(void);          /* x [1, 8] -> gemm -> y [1, 3] */
+struct tf2_model *model_two(void);           /* a [1, 4], b [1, 6] -> relu(a), gemm(b), a again */
+struct tf2_model *model_deep(void);          /* x [1, 6] -> gemm, relu, six times -> y [1, 6] */
+struct tf2_model *model_no_batch_axis(void); /* x [1, 6] -> [6, 1] */
 
-/* Items for a model with one input and one output, and their results as a session on the device `spec` gives them. */
+/* Items for a model with one input and one output, and their results as a session on the device `spec` gives
+ * them. */
 struct bank {
     size_t n, n_in, n_out; /* items; values of each */
     float *in, *wanted;
@@ -73,7 +74,8 @@ void rig_close(struct rig *rig);
 struct tf2_accelerator *
 rig_load(struct rig *rig, struct tf2_model *model, const struct tf2_load_options *options);
 struct tf2_client *rig_client(struct rig *rig, const struct tf2_client_options *options);
-/* What the fault devices forward to; NULL: as the environment says. For rigs and banks that are opened later. */
+/* What the fault devices forward to; NULL: as the environment says. For rigs and banks that are opened later.
+ * */
 void rig_set_device(const char *spec);
 const char *rig_device(void);
 
@@ -101,20 +103,20 @@ struct call {
     float out[RIG_MAX_VALUES];
     struct tf2_request *request;
     atomic_int n_callbacks;
-    enum tf2_status status;   /* as the callback had it */
-    bool has_error;           /* the callback was given one */
-    unsigned order;           /* of its callback among all with this counter */
+    enum tf2_status status; /* as the callback had it */
+    bool has_error;         /* the callback was given one */
+    unsigned order;         /* of its callback among all with this counter */
     atomic_uint *counter;
 };
 
 /* With a handle and no callback. options NULL: none. Fails the test when refused. */
 void call_submit(
-    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator, const struct bank *bank, size_t item,
-    const struct tf2_request_options *options);
+    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator,
+    const struct bank *bank, size_t item, const struct tf2_request_options *options);
 /* The same with a callback that counts; counter NULL: no order. */
 void call_submit_counted(
-    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator, const struct bank *bank, size_t item,
-    uint64_t timeout_ns, atomic_uint *counter);
+    struct call *call, struct tf2_client *client, struct tf2_accelerator *accelerator,
+    const struct bank *bank, size_t item, uint64_t timeout_ns, atomic_uint *counter);
 /* Waits, releases, and wants this status; with TF2_OK also the right bits. */
 void call_wait(struct call *call, enum tf2_status wanted);
 /* Submits n items, waits for all, wants TF2_OK. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_batches.c: which requests run together, how long they wait for each other, and that it cannot be seen in results.
+ * test_batches.c: which requests run together, how long they wait for each other, and that it cannot be seen
+ * in results.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +40,8 @@ static void close_fixture(struct fixture *f)
     rig_close(&f->rig);
 }
 
-/* Submits n requests while the only device hangs in another one, lets it go, and gives the size of each one's batch. */
+/* Submits n requests while the only device hangs in another one, lets it go, and gives the size of each one's
+ * batch. */
 static void run_behind(struct fixture *f, size_t n, uint32_t *batch)
 {
     struct tf2_request_info info;
@@ -66,8 +68,13 @@ static void test_sizes(void **state)
         size_t n;
         uint32_t batch[11];
     } cases[] = {
-        {1, {1}}, {2, {2, 2}}, {3, {2, 2, 1}}, {5, {5, 5, 5, 5, 5}}, {6, {5, 5, 5, 5, 5, 1}},
-        {9, {5, 5, 5, 5, 5, 2, 2, 2, 2}}, {11, {5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1}}};
+        {1, {1}},
+        {2, {2, 2}},
+        {3, {2, 2, 1}},
+        {5, {5, 5, 5, 5, 5}},
+        {6, {5, 5, 5, 5, 5, 1}},
+        {9, {5, 5, 5, 5, 5, 2, 2, 2, 2}},
+        {11, {5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1}}};
     struct fixture f;
     uint32_t batch[N_ITEMS];
     const struct tf2_load_options options = {.batch_sizes = {1, 2, 5}, .n_batch_sizes = 3};
@@ -76,7 +83,9 @@ static void test_sizes(void **state)
         run_behind(&f, cases[i].n, batch);
         for (size_t k = 0; k < cases[i].n; k++)
             if (batch[k] != cases[i].batch[k])
-                fail_msg("%zu requests: number %zu ran with %u, wanted %u", cases[i].n, k, batch[k], cases[i].batch[k]);
+                fail_msg(
+                    "%zu requests: number %zu ran with %u, wanted %u", cases[i].n, k, batch[k],
+                    cases[i].batch[k]);
     }
     close_fixture(&f);
 }
@@ -86,7 +95,8 @@ static void test_delay(void **state)
     (void)state;
     struct fixture f;
     struct tf2_request_info info;
-    const struct tf2_load_options options = {.batch_sizes = {3}, .n_batch_sizes = 1, .max_delay_ns = 100 * MS};
+    const struct tf2_load_options options = {
+        .batch_sizes = {3}, .n_batch_sizes = 1, .max_delay_ns = 100 * MS};
     open_fixture(&f, 2, &options);
     /* Alone: it waits as long as it may, then goes. */
     call_submit(&f.first, f.client, f.accelerator, &f.bank, 1, NULL);
@@ -94,7 +104,8 @@ static void test_delay(void **state)
     assert_int_equal(tf2_request_info(f.first.request, &info), TF2_OK);
     assert_true(info.queue_ns >= 100 * MS && info.batch == 1);
     call_wait(&f.first, TF2_OK);
-    /* Three: the last one makes the batch, none waits for the delay. (A machine that stops for so long may.) */
+    /* Three: the last one makes the batch, none waits for the delay. (A machine that stops for so long may.)
+     * */
     int n_early = 0;
     for (int round = 0; round < 10; round++) {
         for (size_t i = 0; i < 3; i++)
@@ -114,7 +125,8 @@ static void test_delay_without_end(void **state)
 {
     (void)state;
     struct fixture f;
-    const struct tf2_load_options options = {.batch_sizes = {2}, .n_batch_sizes = 1, .max_delay_ns = TF2_FOREVER};
+    const struct tf2_load_options options = {
+        .batch_sizes = {2}, .n_batch_sizes = 1, .max_delay_ns = TF2_FOREVER};
     open_fixture(&f, 2, &options);
     call_submit(&f.calls[0], f.client, f.accelerator, &f.bank, 0, NULL);
     rig_sleep(30 * MS);
@@ -135,7 +147,8 @@ static void test_across_clients(void **state)
     struct fixture f;
     struct tf2_request_info info;
     struct tf2_client_stats stats;
-    const struct tf2_load_options options = {.batch_sizes = {6}, .n_batch_sizes = 1, .max_delay_ns = TF2_FOREVER};
+    const struct tf2_load_options options = {
+        .batch_sizes = {6}, .n_batch_sizes = 1, .max_delay_ns = TF2_FOREVER};
     open_fixture(&f, 1, &options);
     struct tf2_client *second = rig_client(&f.rig, NULL),
                       *capped = rig_client(&f.rig, &(struct tf2_client_options){.max_in_flight = 1});

@@ -84,7 +84,7 @@ static void test_client_arguments(void **state)
     options.weight = 1e6;
     options.priority = (enum tf2_priority)3;
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "priority", tf2_client_create(rig.engine, &options, &client, e));
-    options.priority = (enum tf2_priority)-1;
+    options.priority = (enum tf2_priority) - 1;
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "priority", tf2_client_create(rig.engine, &options, &client, e));
     options.priority = TF2_PRIORITY_LOW;
     MUST(tf2_client_create(rig.engine, &options, &client, e));
@@ -114,7 +114,7 @@ static void test_load_arguments(void **state)
     const struct tf2_named_shape shape = {.name = "nothing", .shape = {.n_dims = 2, .dim = {1, 3}}};
     const struct bad_load bad[] = {
         {TF2_ERR_INVALID_ARGUMENT, "placement", {.placement = (enum tf2_placement)4}},
-        {TF2_ERR_INVALID_ARGUMENT, "placement", {.placement = (enum tf2_placement)-1}},
+        {TF2_ERR_INVALID_ARGUMENT, "placement", {.placement = (enum tf2_placement) - 1}},
         {TF2_ERR_INVALID_ARGUMENT, "objective", {.objective = (enum tf2_objective)2}},
         {TF2_ERR_INVALID_ARGUMENT, "batch sizes", {.n_batch_sizes = TF2_MAX_BATCH_SIZES + 1}},
         {TF2_ERR_INVALID_ARGUMENT, "batch size 0", {.batch_sizes = {0}, .n_batch_sizes = 1}},
@@ -159,7 +159,7 @@ static void test_placement_names(void **state)
         assert_int_equal(placement, i);
     }
     assert_string_equal(tf2_placement_name((enum tf2_placement)4), "invalid");
-    assert_string_equal(tf2_placement_name((enum tf2_placement)-1), "invalid");
+    assert_string_equal(tf2_placement_name((enum tf2_placement) - 1), "invalid");
     assert_false(tf2_placement_parse("invalid", &placement));
     assert_false(tf2_placement_parse("Split", &placement));
     assert_false(tf2_placement_parse(NULL, &placement));
@@ -180,16 +180,26 @@ static void test_submit_arguments(void **state)
     struct tf2_client *client = rig_client(&rig, NULL), *foreign = rig_client(&other, NULL);
     struct tf2_request *request = NULL;
     struct tf2_request_info info;
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_client_submit(NULL, accelerator, inputs, outputs, NULL, &request, e));
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_client_submit(client, NULL, inputs, outputs, NULL, &request, e));
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_client_submit(client, accelerator, NULL, outputs, NULL, &request, e));
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_client_submit(client, accelerator, inputs, NULL, NULL, &request, e));
     REFUSED(
-        TF2_ERR_INVALID_ARGUMENT, "input 0", tf2_client_submit(client, accelerator, no_input, outputs, NULL, &request, e));
+        TF2_ERR_INVALID_ARGUMENT, "NULL",
+        tf2_client_submit(NULL, accelerator, inputs, outputs, NULL, &request, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "NULL",
+        tf2_client_submit(client, NULL, inputs, outputs, NULL, &request, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "NULL",
+        tf2_client_submit(client, accelerator, NULL, outputs, NULL, &request, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "NULL",
+        tf2_client_submit(client, accelerator, inputs, NULL, NULL, &request, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "input 0",
+        tf2_client_submit(client, accelerator, no_input, outputs, NULL, &request, e));
     REFUSED(
         TF2_ERR_INVALID_ARGUMENT, "two engines",
         tf2_client_submit(foreign, accelerator, inputs, outputs, NULL, &request, e));
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "two engines", tf2_client_run(foreign, accelerator, inputs, outputs, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "two engines", tf2_client_run(foreign, accelerator, inputs, outputs, e));
     assert_null(request);
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_request_wait(NULL, 0, e));
     assert_false(tf2_request_done(NULL));
@@ -269,9 +279,12 @@ static void test_figures_add_up(void **state)
     assert_int_equal(engine.n_failed + engine.n_cancelled + engine.n_deadline + engine.n_retries, 0);
     assert_int_equal(engine.n_waiting + engine.n_running, 0);
     assert_int_equal(engine.latency.n, 100);
-    assert_true(engine.latency.min_ns <= engine.latency.p50_ns && engine.latency.p50_ns <= engine.latency.p90_ns);
-    assert_true(engine.latency.p90_ns <= engine.latency.p99_ns && engine.latency.p99_ns <= engine.latency.max_ns);
-    assert_true(engine.latency.min_ns <= engine.latency.mean_ns && engine.latency.mean_ns <= engine.latency.max_ns);
+    assert_true(
+        engine.latency.min_ns <= engine.latency.p50_ns && engine.latency.p50_ns <= engine.latency.p90_ns);
+    assert_true(
+        engine.latency.p90_ns <= engine.latency.p99_ns && engine.latency.p99_ns <= engine.latency.max_ns);
+    assert_true(
+        engine.latency.min_ns <= engine.latency.mean_ns && engine.latency.mean_ns <= engine.latency.max_ns);
     assert_int_equal(tf2_client_stats(client, &of_client), TF2_OK);
     assert_int_equal(of_client.n_completed, 100);
     assert_int_equal(of_client.wait.n, 100);

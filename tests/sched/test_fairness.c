@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_fairness.c: device time among clients: weights, greedy clients, classes. Devices take a fixed time (in sleep), and
- * what is compared are shares and orders, not times, so that a busy machine does no harm.
+ * test_fairness.c: device time among clients: weights, greedy clients, classes. Devices take a fixed time
+ * (in sleep), and what is compared are shares and orders, not times, so that a busy machine does no harm.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,8 @@ struct tenant {
     atomic_uint n_done, n_open;
 };
 
-static void again(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+again(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct tenant *t = user;
     (void)request;
@@ -41,10 +42,11 @@ static void again(void *user, struct tf2_request *request, enum tf2_status statu
 }
 
 static void start(
-    struct tenant *t, struct rig *rig, struct tf2_accelerator *accelerator, const struct bank *bank, unsigned depth,
-    const struct tf2_client_options *options, atomic_bool *stop)
+    struct tenant *t, struct rig *rig, struct tf2_accelerator *accelerator, const struct bank *bank,
+    unsigned depth, const struct tf2_client_options *options, atomic_bool *stop)
 {
-    *t = (struct tenant){.client = rig_client(rig, options), .accelerator = accelerator, .bank = bank, .stop = stop};
+    *t = (struct tenant){
+        .client = rig_client(rig, options), .accelerator = accelerator, .bank = bank, .stop = stop};
     for (unsigned i = 0; i < depth; i++) {
         atomic_fetch_add(&t->n_open, 1);
         const struct tf2_request_options request = {.callback = again, .user = t};
@@ -87,7 +89,9 @@ static void test_weights(void **state)
         accelerators[i] = rig_load(&rig, model, NULL);
     }
     for (int i = 0; i < 3; i++)
-        start(&tenants[i], &rig, accelerators[i], &banks[i], 6, &(struct tf2_client_options){.weight = weights[i]}, &stop);
+        start(
+            &tenants[i], &rig, accelerators[i], &banks[i], 6,
+            &(struct tf2_client_options){.weight = weights[i]}, &stop);
     RIG_UNTIL(device_ns(&tenants[0]) > 300 * MS); /* as device time goes: 2.1 s on all devices together */
     double used[3], all = 0;
     for (int i = 0; i < 3; i++)
@@ -96,7 +100,8 @@ static void test_weights(void **state)
     for (int i = 0; i < 3; i++) {
         double share = used[i] / all, wanted = weights[i] / 7;
         if (!(share > wanted * 0.9 && share < wanted * 1.1))
-            fail_msg("client %d of weight %g got %.3f of the time, wanted %.3f", i, weights[i], share, wanted);
+            fail_msg(
+                "client %d of weight %g got %.3f of the time, wanted %.3f", i, weights[i], share, wanted);
     }
     for (int i = 0; i < 3; i++) {
         finish(&tenants[i]);
@@ -203,7 +208,8 @@ static void test_idle_time_is_not_saved(void **state)
     close_fixture(&f);
 }
 
-/* A run that takes longer than expected is charged when it ends: the other client goes first until it has had as much. */
+/* A run that takes longer than expected is charged when it ends: the other client goes first until it has had
+ * as much. */
 static void test_long_run_is_charged(void **state)
 {
     (void)state;
@@ -269,10 +275,15 @@ static void test_nobody_starves(void **state)
     atomic_bool stop = false;
     open_fixture(&f, &(struct tf2_engine_options){.starve_ns = 50 * MS});
     atomic_store(&f.rig.control[0].run_ns, MS);
-    struct tf2_client *other = rig_client(&f.rig, &(struct tf2_client_options){.priority = TF2_PRIORITY_HIGH});
+    struct tf2_client *other =
+        rig_client(&f.rig, &(struct tf2_client_options){.priority = TF2_PRIORITY_HIGH});
     occupy(&f, other, &first);
-    start(&high, &f.rig, f.accelerator, &f.bank, 20, &(struct tf2_client_options){.priority = TF2_PRIORITY_HIGH}, &stop);
-    start(&low, &f.rig, f.accelerator, &f.bank, 20, &(struct tf2_client_options){.priority = TF2_PRIORITY_LOW}, &stop);
+    start(
+        &high, &f.rig, f.accelerator, &f.bank, 20,
+        &(struct tf2_client_options){.priority = TF2_PRIORITY_HIGH}, &stop);
+    start(
+        &low, &f.rig, f.accelerator, &f.bank, 20, &(struct tf2_client_options){.priority = TF2_PRIORITY_LOW},
+        &stop);
     uint64_t begin_ns = rig_now();
     fault_release(&f.rig.control[0]);
     RIG_UNTIL(atomic_load(&low.n_done) >= 8);

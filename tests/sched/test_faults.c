@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_faults.c: devices that fail, hang and lie: requests complete once, elsewhere, with the right bits; devices come
- * back when they are well again; the engine ends whatever they do.
+ * test_faults.c: devices that fail, hang and lie: requests complete once, elsewhere, with the right bits;
+ * devices come back when they are well again; the engine ends whatever they do.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -420,7 +420,8 @@ static void test_shutdown_with_a_hung_copy(void **state)
 static void test_faults_while_loading(void **state)
 {
     (void)state;
-    static const enum fault_kind kinds[] = {FAULT_COMPILE, FAULT_OPEN, FAULT_WRITE, FAULT_RUN, FAULT_FINISH, FAULT_READ};
+    static const enum fault_kind kinds[] = {FAULT_COMPILE, FAULT_OPEN,   FAULT_WRITE,
+                                            FAULT_RUN,     FAULT_FINISH, FAULT_READ};
     struct fixture f;
     open_fixture(&f, 2, NULL);
     for (size_t k = 0; k < TF2__COUNT(kinds); k++) {
@@ -456,7 +457,8 @@ static void *load_again_and_again(void *user)
         void *outputs[] = {out};
         if (tf2_accelerator_load(f->rig.engine, model, NULL, &accelerator, NULL) != TF2_OK ||
             tf2_client_create(f->rig.engine, NULL, &client, NULL) != TF2_OK ||
-            tf2_client_run(client, accelerator, inputs, outputs, NULL) != TF2_OK || !bank_right(&bank, 0, out))
+            tf2_client_run(client, accelerator, inputs, outputs, NULL) != TF2_OK ||
+            !bank_right(&bank, 0, out))
             return "a load or run failed";
         tf2_client_destroy(&client);
         tf2_accelerator_close(&accelerator);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_figures.c: the metrics are Prometheus' text format, the trace is Trace Event JSON, whatever names are in them.
+ * test_figures.c: the metrics are Prometheus' text format, the trace is Trace Event JSON, whatever names are
+ * in them.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +61,8 @@ struct fixture {
 
 static void open_fixture(struct fixture *f, size_t n_trace_events)
 {
-    const struct tf2_engine_options options = {.n_trace_events = n_trace_events, .probe_ns = MS, .max_attempts = 100};
+    const struct tf2_engine_options options = {
+        .n_trace_events = n_trace_events, .probe_ns = MS, .max_attempts = 100};
     static const char *const names[] = {"one", NASTY, "one"};
     memset(f, 0, sizeof(*f));
     struct tf2_model *model = model_conv();
@@ -71,7 +73,8 @@ static void open_fixture(struct fixture *f, size_t n_trace_events)
         const struct tf2_load_options load = {.name = names[i], .batch_sizes = {2}, .n_batch_sizes = i == 1};
         f->accelerators[i] = rig_load(&f->rig, model_conv(), &load);
     }
-    for (size_t i = 0; i < 4; i++) /* two of the same name, one of a name that is cut in the middle of a letter */
+    for (size_t i = 0; i < 4;
+         i++) /* two of the same name, one of a name that is cut in the middle of a letter */
         f->clients[i] = rig_client(
             &f->rig, &(struct tf2_client_options){
                          .name = i == 2   ? NASTY
@@ -104,7 +107,8 @@ static void test_arguments(void **state)
     REFUSED(TF2_ERR_IO, "written", tf2_engine_write_metrics(f->rig.engine, refuse, NULL, e));
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_engine_write_trace(NULL, keep, &f->text, e));
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_engine_write_trace(f->rig.engine, NULL, NULL, e));
-    REFUSED(TF2_ERR_INVALID_STATE, "n_trace_events", tf2_engine_write_trace(f->rig.engine, keep, &f->text, e));
+    REFUSED(
+        TF2_ERR_INVALID_STATE, "n_trace_events", tf2_engine_write_trace(f->rig.engine, keep, &f->text, e));
     assert_int_equal(f->text.n, 0);
     close_fixture(f);
 }
@@ -114,7 +118,11 @@ static void test_arguments(void **state)
 /* A length of UTF-8 at `c` (RFC 3629), 0 when it is none. */
 static size_t utf8_length(const unsigned char *c)
 {
-    size_t n = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 : *c >= 0xf0 && *c < 0xf5 ? 4 : 0;
+    size_t n = *c < 0x80                 ? 1
+               : *c >= 0xc2 && *c < 0xe0 ? 2
+               : *c >= 0xe0 && *c < 0xf0 ? 3
+               : *c >= 0xf0 && *c < 0xf5 ? 4
+                                         : 0;
     for (size_t i = 1; i < n; i++) {
         if ((c[i] & 0xc0) != 0x80)
             return 0;
@@ -136,8 +144,8 @@ static void check_utf8(const char *text)
 }
 
 struct series {
-    char name[64];    /* of the metric */
-    char *labels;     /* with the name, as in the text */
+    char name[64]; /* of the metric */
+    char *labels;  /* with the name, as in the text */
     double value;
 };
 
@@ -155,8 +163,9 @@ static const char *type_of(const struct metrics *m, const char *name)
         bool histogram = strcmp(m->types[i][1], "histogram") == 0;
         if (strncmp(name, m->types[i][0], n) != 0)
             continue;
-        if (!*rest ? !histogram
-                   : histogram && (!strcmp(rest, "_bucket") || !strcmp(rest, "_sum") || !strcmp(rest, "_count")))
+        if (!*rest
+                ? !histogram
+                : histogram && (!strcmp(rest, "_bucket") || !strcmp(rest, "_sum") || !strcmp(rest, "_count")))
             return m->types[i][1];
     }
     return NULL;
@@ -324,7 +333,8 @@ static size_t check_events(const json_t *events, double elapsed_us)
     double end_us[3] = {0};
     size_t n = 0, i;
     json_t *event;
-    json_array_foreach (events, i, event) {
+    json_array_foreach(events, i, event)
+    {
         const char *ph = json_string_value(json_object_get(event, "ph"));
         assert_non_null(ph);
         assert_true(json_is_string(json_object_get(event, "name")));
@@ -364,8 +374,8 @@ static void test_trace(void **state)
         n_runs += device.n_runs;
     }
     assert_int_equal(check_events(events, (double)stats.elapsed_ns * 1e-3), n_runs);
-    json_array_foreach (events, i, event)
-        n_failed += json_is_true(json_object_get(json_object_get(event, "args"), "failed"));
+    json_array_foreach(events, i, event) n_failed +=
+        json_is_true(json_object_get(json_object_get(event, "args"), "failed"));
     assert_int_equal(n_failed, 1);
     json_decref(json);
     close_fixture(f);
@@ -388,7 +398,8 @@ static void test_full_trace(void **state)
     json = load_trace(f);
     size_t i;
     json_t *event;
-    json_array_foreach (json_object_get(json, "traceEvents"), i, event) {
+    json_array_foreach(json_object_get(json, "traceEvents"), i, event)
+    {
         if (!strcmp(json_string_value(json_object_get(event, "ph")), "X"))
             assert_true(number(event, "ts") > first_us);
     }
@@ -400,7 +411,8 @@ static void test_full_trace(void **state)
 static void test_decimal_comma(void **state)
 {
     (void)state;
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8", "cs_CZ.UTF-8"};
+    static const char *const names[] = {
+        "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8", "cs_CZ.UTF-8"};
     const char *found = NULL;
     static struct metrics m;
     for (size_t i = 0; i < TF2__COUNT(names) && !found; i++)
@@ -424,11 +436,8 @@ static void test_decimal_comma(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_metrics),
-        cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_full_trace),
-        cmocka_unit_test(test_decimal_comma),
+        cmocka_unit_test(test_arguments),  cmocka_unit_test(test_metrics),       cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_full_trace), cmocka_unit_test(test_decimal_comma),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ struct fixture {
 
 static void open_fixture(struct fixture *f, uint32_t n_devices)
 {
-    const struct tf2_engine_options options = {.watchdog_ns = 20000 * MS, .probe_ns = MS, .no_device_ns = 20000 * MS};
+    const struct tf2_engine_options options = {
+        .watchdog_ns = 20000 * MS, .probe_ns = MS, .no_device_ns = 20000 * MS};
     struct tf2_model *model = model_gemm();
     bank_open(&f->bank, model, 4, 7);
     rig_open(&f->rig, n_devices, &options);
@@ -181,9 +182,19 @@ static void test_order_of_asking(void **state)
     open_fixture(&f, 2);
     MUST(tf2_client_lease(f.c, 1, 0, e));
     struct asker all = {
-        .f = &f, .client = f.a, .n_devices = 2, .timeout_ns = TF2_FOREVER, .counter = &counter, .holding = &holding};
+        .f = &f,
+        .client = f.a,
+        .n_devices = 2,
+        .timeout_ns = TF2_FOREVER,
+        .counter = &counter,
+        .holding = &holding};
     struct asker one = {
-        .f = &f, .client = f.b, .n_devices = 1, .timeout_ns = TF2_FOREVER, .counter = &counter, .holding = &holding};
+        .f = &f,
+        .client = f.b,
+        .n_devices = 1,
+        .timeout_ns = TF2_FOREVER,
+        .counter = &counter,
+        .holding = &holding};
     start(&all);
     rig_sleep(20 * MS); /* it asks before the other one does */
     start(&one);
@@ -207,7 +218,12 @@ static void test_giving_up(void **state)
     open_fixture(&f, 2);
     MUST(tf2_client_lease(f.c, 1, 0, e));
     struct asker all = {
-        .f = &f, .client = f.a, .n_devices = 2, .timeout_ns = 60 * MS, .counter = &counter, .holding = &holding};
+        .f = &f,
+        .client = f.a,
+        .n_devices = 2,
+        .timeout_ns = 60 * MS,
+        .counter = &counter,
+        .holding = &holding};
     start(&all);
     rig_sleep(20 * MS);
     MUST(tf2_client_lease(f.b, 1, TF2_FOREVER, e));
@@ -225,10 +241,20 @@ static void test_two_want_everything(void **state)
     open_fixture(&f, 2);
     for (int round = 0; round < 30; round++) {
         struct asker askers[2] = {
-            {.f = &f, .client = f.a, .n_devices = 2, .timeout_ns = TF2_FOREVER, .hold_ns = MS / 2,
-             .counter = &counter, .holding = &holding},
-            {.f = &f, .client = f.b, .n_devices = round % 3 ? 2 : 1, .timeout_ns = TF2_FOREVER, .hold_ns = MS / 2,
-             .counter = &counter, .holding = &holding}};
+            {.f = &f,
+             .client = f.a,
+             .n_devices = 2,
+             .timeout_ns = TF2_FOREVER,
+             .hold_ns = MS / 2,
+             .counter = &counter,
+             .holding = &holding},
+            {.f = &f,
+             .client = f.b,
+             .n_devices = round % 3 ? 2 : 1,
+             .timeout_ns = TF2_FOREVER,
+             .hold_ns = MS / 2,
+             .counter = &counter,
+             .holding = &holding}};
         start(&askers[0]);
         start(&askers[1]);
         rig_run_items(f.c, f.accelerator, &f.bank, 20);
@@ -244,7 +270,8 @@ static void test_two_want_everything(void **state)
 
 /* --- draining --- */
 
-/* What runs ends first: the lease is there when the device is free, and nothing of others begins in between. */
+/* What runs ends first: the lease is there when the device is free, and nothing of others begins in between.
+ * */
 static void test_drained_first(void **state)
 {
     (void)state;
@@ -259,7 +286,12 @@ static void test_drained_first(void **state)
     REFUSED(TF2_ERR_BUSY, "in time", tf2_client_lease(f.a, 1, 10 * MS, e));
     assert_int_equal(n_leased(&f), 0);
     struct asker a = {
-        .f = &f, .client = f.a, .n_devices = 1, .timeout_ns = TF2_FOREVER, .hold_ns = 50 * MS, .counter = &counter,
+        .f = &f,
+        .client = f.a,
+        .n_devices = 1,
+        .timeout_ns = TF2_FOREVER,
+        .hold_ns = 50 * MS,
+        .counter = &counter,
         .holding = &holding};
     start(&a);
     RIG_UNTIL(n_leased(&f) == 1);
@@ -321,7 +353,8 @@ static void test_lease_while_busy(void **state)
     close_fixture(&f);
 }
 
-/* A leased device that fails: the client's requests go elsewhere meanwhile; those who ask wait for healthy ones. */
+/* A leased device that fails: the client's requests go elsewhere meanwhile; those who ask wait for healthy
+ * ones. */
 static void test_leased_device_fails(void **state)
 {
     (void)state;
@@ -348,7 +381,12 @@ static void test_engine_ends(void **state)
     open_fixture(&f, 1);
     MUST(tf2_client_lease(f.c, 1, 0, e));
     struct asker a = {
-        .f = &f, .client = f.a, .n_devices = 1, .timeout_ns = TF2_FOREVER, .counter = &counter, .holding = &holding};
+        .f = &f,
+        .client = f.a,
+        .n_devices = 1,
+        .timeout_ns = TF2_FOREVER,
+        .counter = &counter,
+        .holding = &holding};
     start(&a);
     rig_sleep(20 * MS);
     assert_int_equal(tf2_engine_destroy(&f.rig.engine), TF2_OK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_lifetimes.c: everything may be destroyed in any order, and nothing is lost or used afterwards (the rig counts
- * allocations; the sanitizers see the rest).
+ * test_lifetimes.c: everything may be destroyed in any order, and nothing is lost or used afterwards (the
+ * rig counts allocations; the sanitizers see the rest).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,7 +141,8 @@ static void test_after_the_engine(void **state)
     REFUSED(
         TF2_ERR_INVALID_STATE, "destroyed",
         tf2_client_submit(all.client, all.accelerator, inputs, outputs, NULL, &request, e));
-    REFUSED(TF2_ERR_INVALID_STATE, "destroyed", tf2_client_run(all.client, all.accelerator, inputs, outputs, e));
+    REFUSED(
+        TF2_ERR_INVALID_STATE, "destroyed", tf2_client_run(all.client, all.accelerator, inputs, outputs, e));
     REFUSED(TF2_ERR_INVALID_STATE, "destroyed", tf2_client_lease(all.client, 1, 1000 * MS, e));
     assert_null(request);
     assert_int_equal(tf2_client_stats(all.client, &stats), TF2_OK);
@@ -185,8 +186,8 @@ struct inside {
     atomic_int done;
 };
 
-static void try_everything(
-    void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+try_everything(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct inside *in = user;
     struct tf2_engine *engine = in->rig->engine;
@@ -197,7 +198,8 @@ static void try_everything(
     in->opened = tf2_accelerator_open(in->rig->engine, "conv", NULL, &accelerator, NULL);
     in->leased = tf2_client_lease(in->client, 1, 0, NULL);
     call_submit_counted(&in->next, in->client, in->accelerator, in->bank, 1, 0, NULL);
-    atomic_store(&in->done, status == TF2_OK && tf2_request_done(request) && engine == in->rig->engine ? 1 : -1);
+    atomic_store(
+        &in->done, status == TF2_OK && tf2_request_done(request) && engine == in->rig->engine ? 1 : -1);
 }
 
 static void test_in_a_callback(void **state)
@@ -231,8 +233,8 @@ static void test_in_a_callback(void **state)
     rig_close(&rig);
 }
 
-static void release_inside(
-    void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+release_inside(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct call *call = user;
     (void)request;
@@ -242,7 +244,8 @@ static void release_inside(
     atomic_fetch_add(&call->n_callbacks, 1);
 }
 
-/* The handle is given back in the callback: of a request that ran, that is cancelled, and when all else is gone. */
+/* The handle is given back in the callback: of a request that ran, that is cancelled, and when all else is
+ * gone. */
 static void test_release_in_a_callback(void **state)
 {
     (void)state;
@@ -266,7 +269,8 @@ static void test_release_in_a_callback(void **state)
     }
 }
 
-/* All else is destroyed by another thread while the callback of a cancelled request runs; then its handle goes. */
+/* All else is destroyed by another thread while the callback of a cancelled request runs; then its handle
+ * goes. */
 struct last {
     struct all *all;
     struct call *call;
@@ -280,7 +284,8 @@ static void *destroy_the_rest(void *user)
     return NULL;
 }
 
-static void be_the_last(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+be_the_last(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct last *last = user;
     pthread_t thread;

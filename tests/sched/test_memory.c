@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_memory.c: whichever allocation fails while an engine is made, a model loaded, a client made or a request
- * submitted, the answer is TF2_ERR_NO_MEMORY, nothing is lost and everything goes on working.
+ * test_memory.c: whichever allocation fails while an engine is made, a model loaded, a client made or a
+ * request submitted, the answer is TF2_ERR_NO_MEMORY, nothing is lost and everything goes on working.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,11 @@ static enum tf2_status make_all(struct made *m, struct tf2_error *error)
 {
     const struct tf2_engine_options options = {.n_trace_events = 10, .repository = "somewhere"};
     const struct tf2_load_options load = {
-        .placement = m->placement, .batch_sizes = {2, 3}, .n_batch_sizes = 2, .profile = true, .name = "walk"};
+        .placement = m->placement,
+        .batch_sizes = {2, 3},
+        .n_batch_sizes = 2,
+        .profile = true,
+        .name = "walk"};
     const struct tf2_client_options client = {.name = "client"};
     float out[RIG_MAX_VALUES] = {0};
     const void *inputs[] = {m->bank.in};
@@ -67,7 +71,8 @@ static void walk(enum tf2_placement placement, bool keeps_failing)
         status = make_all(&m, &error);
         atomic_store(&m.rig.env.countdown, 0);
         free_all(&m);
-        if (status != TF2_OK && (status != TF2_ERR_NO_MEMORY || error.status != status || !strstr(error.message, "memory")))
+        if (status != TF2_OK &&
+            (status != TF2_ERR_NO_MEMORY || error.status != status || !strstr(error.message, "memory")))
             fail_msg("allocation %ld: %s (%s)", n, tf2_status_name(status), error.message);
         if (atomic_load(&m.rig.env.n_live) != live)
             fail_msg("allocation %ld: %ld blocks are lost", n, atomic_load(&m.rig.env.n_live) - live);
@@ -144,7 +149,8 @@ static void test_reports(void **state)
             atomic_store(&rig.env.countdown, n);
             status = trace ? tf2_engine_write_trace(rig.engine, note_writing, &written, NULL)
                            : tf2_engine_write_metrics(rig.engine, note_writing, &written, NULL);
-            assert_true(status == TF2_OK ? written > 100 && n > 1 : status == TF2_ERR_NO_MEMORY && written == 0);
+            assert_true(
+                status == TF2_OK ? written > 100 && n > 1 : status == TF2_ERR_NO_MEMORY && written == 0);
         }
         atomic_store(&rig.env.countdown, 0);
     }
@@ -182,10 +188,8 @@ static void test_error_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_allocation_fails),
-        cmocka_unit_test(test_all_allocations_fail),
-        cmocka_unit_test(test_open_by_name),
-        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_one_allocation_fails), cmocka_unit_test(test_all_allocations_fail),
+        cmocka_unit_test(test_open_by_name),         cmocka_unit_test(test_reports),
         cmocka_unit_test(test_error_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

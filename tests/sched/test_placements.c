@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_placements.c: pipelines, splits and what the engine chooses by itself: the bits of a session on one device, also
- * when devices fail or hang. Splits need devices that share memory: PoCL's.
+ * test_placements.c: pipelines, splits and what the engine chooses by itself: the bits of a session on one
+ * device, also when devices fail or hang. Splits need devices that share memory: PoCL's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +47,8 @@ static void open_fixture(struct fixture *f, void **state)
     struct tf2_model *model = model_deep();
     bank_open(&f->bank, model, 16, 7);
     rig_open(&f->rig, N_DEVICES, &options);
-    enum tf2_status status = tf2_accelerator_load(f->rig.engine, model, &f->placed->load, &f->accelerator, &error);
+    enum tf2_status status =
+        tf2_accelerator_load(f->rig.engine, model, &f->placed->load, &f->accelerator, &error);
     tf2_model_destroy(&model);
     const enum tf2_placement wanted = f->placed->load.placement;
     bool there = status == TF2_OK && tf2_accelerator_stats(f->accelerator, &stats) == TF2_OK &&
@@ -187,7 +188,9 @@ static void test_lease(void **state)
         {"failures of " #placement, test_failures, NULL, NULL, &placement},                                  \
         {"hangs of " #placement, test_hangs, NULL, NULL, &placement},                                        \
         {"hang at the end of " #placement, test_hang_at_the_end, NULL, NULL, &placement},                    \
-        {"lease of " #placement, test_lease, NULL, NULL, &placement}
+    {                                                                                                        \
+        "lease of " #placement, test_lease, NULL, NULL, &placement                                           \
+    }
 
 int main(void)
 {
@@ -196,10 +199,13 @@ int main(void)
         "host", {.placement = TF2_PLACEMENT_PIPELINE, .batch_sizes = {2, 4}, .n_batch_sizes = 2}};
     static struct placed split = {"cl:0", {.placement = TF2_PLACEMENT_SPLIT}};
     static struct placed batched_split = {
-        "cl:0", {.placement = TF2_PLACEMENT_SPLIT, .batch_sizes = {3}, .n_batch_sizes = 1, .max_delay_ns = MS}};
-    static struct placed automatic = {"host", {.placement = TF2_PLACEMENT_AUTO, .objective = TF2_OBJECTIVE_LATENCY}};
+        "cl:0",
+        {.placement = TF2_PLACEMENT_SPLIT, .batch_sizes = {3}, .n_batch_sizes = 1, .max_delay_ns = MS}};
+    static struct placed automatic = {
+        "host", {.placement = TF2_PLACEMENT_AUTO, .objective = TF2_OBJECTIVE_LATENCY}};
     const struct CMUnitTest tests[] = {
-        TESTS_OF(pipeline), TESTS_OF(batched_pipeline), TESTS_OF(split), TESTS_OF(batched_split), TESTS_OF(automatic),
+        TESTS_OF(pipeline),      TESTS_OF(batched_pipeline), TESTS_OF(split),
+        TESTS_OF(batched_split), TESTS_OF(automatic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,8 +118,10 @@ static void test_missing(void **state)
     static const struct {
         const char *name, *word;
     } missing[] = {
-        {"com.example.two", "repo/com.example.two.tf2"}, {"com.example.two", "com.example.two/VERSION/model.tf2"},
-        {"com.example.many:3", "com.example.many/3/model.tf2"}, {"com.example.many:12", "com.example.many/12/model.tf2"},
+        {"com.example.two", "repo/com.example.two.tf2"},
+        {"com.example.two", "com.example.two/VERSION/model.tf2"},
+        {"com.example.many:3", "com.example.many/3/model.tf2"},
+        {"com.example.many:12", "com.example.many/12/model.tf2"},
         {"com.example.one:1", "com.example.one/1/model.tf2"}};
     struct repository r;
     struct tf2_accelerator *accelerator = NULL;
@@ -128,23 +130,43 @@ static void test_missing(void **state)
         REFUSED(
             TF2_ERR_NOT_FOUND, missing[i].word,
             tf2_accelerator_open(r.rig.engine, missing[i].name, NULL, &accelerator, e));
-    REFUSED(TF2_ERR_FORMAT, "broken.tf2", tf2_accelerator_open(r.rig.engine, "broken", NULL, &accelerator, e));
+    REFUSED(
+        TF2_ERR_FORMAT, "broken.tf2", tf2_accelerator_open(r.rig.engine, "broken", NULL, &accelerator, e));
     enum tf2_status status = tf2_accelerator_open(r.rig.engine, "folder", NULL, &accelerator, NULL);
     assert_true(status == TF2_ERR_IO || status == TF2_ERR_NOT_FOUND);
     assert_null(accelerator);
     close_repository(&r);
     struct rig rig;
     rig_open(&rig, 1, NULL);
-    REFUSED(TF2_ERR_NOT_FOUND, "no repository", tf2_accelerator_open(rig.engine, "both", NULL, &accelerator, e));
+    REFUSED(
+        TF2_ERR_NOT_FOUND, "no repository", tf2_accelerator_open(rig.engine, "both", NULL, &accelerator, e));
     rig_close(&rig);
 }
 
 static void test_bad_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "", ".", "..", "../outside", "repo/../outside", ".hidden", "a/b", "/etc/passwd", "both:", "both:x", "both:-1",
-        "both:7 ", "both:7:7", "both:1234567890", ":7", "both/7", "two words", "a\nb", "a%sb", "\xc3\xa4", "both:../7"};
+    static const char *const names[] = {"",
+                                        ".",
+                                        "..",
+                                        "../outside",
+                                        "repo/../outside",
+                                        ".hidden",
+                                        "a/b",
+                                        "/etc/passwd",
+                                        "both:",
+                                        "both:x",
+                                        "both:-1",
+                                        "both:7 ",
+                                        "both:7:7",
+                                        "both:1234567890",
+                                        ":7",
+                                        "both/7",
+                                        "two words",
+                                        "a\nb",
+                                        "a%sb",
+                                        "\xc3\xa4",
+                                        "both:../7"};
     struct repository r;
     char longest[400];
     struct tf2_accelerator *accelerator = NULL;
@@ -155,10 +177,12 @@ static void test_bad_names(void **state)
             tf2_accelerator_open(r.rig.engine, names[i], NULL, &accelerator, e));
     memset(longest, 'n', sizeof(longest));
     longest[256] = 0;
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "nnnn", tf2_accelerator_open(r.rig.engine, longest, NULL, &accelerator, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "nnnn", tf2_accelerator_open(r.rig.engine, longest, NULL, &accelerator, e));
     longest[255] = 0;
     REFUSED(TF2_ERR_NOT_FOUND, "nnnn", tf2_accelerator_open(r.rig.engine, longest, NULL, &accelerator, e));
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_accelerator_open(r.rig.engine, NULL, NULL, &accelerator, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_accelerator_open(r.rig.engine, NULL, NULL, &accelerator, e));
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_accelerator_open(NULL, "both", NULL, &accelerator, e));
     REFUSED(TF2_ERR_INVALID_ARGUMENT, "NULL", tf2_accelerator_open(r.rig.engine, "both", NULL, NULL, e));
     assert_null(accelerator);
@@ -174,7 +198,9 @@ static void test_long_path(void **state)
     memset(path, 'p', sizeof(path) - 1);
     const struct tf2_engine_options options = {.repository = path};
     rig_open(&rig, 1, &options);
-    REFUSED(TF2_ERR_INVALID_ARGUMENT, "too long", tf2_accelerator_open(rig.engine, "both", NULL, &accelerator, e));
+    REFUSED(
+        TF2_ERR_INVALID_ARGUMENT, "too long",
+        tf2_accelerator_open(rig.engine, "both", NULL, &accelerator, e));
     rig_close(&rig);
 }
 
@@ -196,7 +222,8 @@ static void test_loaded_ones(void **state)
     rig_run_items(client, second, &bank, 5); /* the other handle keeps it */
     tf2_accelerator_close(&second);
     REFUSED(
-        TF2_ERR_INVALID_ARGUMENT, "spaces", tf2_accelerator_open(rig.engine, "a name with spaces", NULL, &second, e));
+        TF2_ERR_INVALID_ARGUMENT, "spaces",
+        tf2_accelerator_open(rig.engine, "a name with spaces", NULL, &second, e));
     tf2_client_destroy(&client);
     bank_close(&bank);
     rig_close(&rig);
@@ -262,12 +289,9 @@ static void test_opened_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_and_versions),
-        cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_bad_names),
-        cmocka_unit_test(test_long_path),
-        cmocka_unit_test(test_loaded_ones),
-        cmocka_unit_test(test_opened_once),
+        cmocka_unit_test(test_names_and_versions), cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_bad_names),          cmocka_unit_test(test_long_path),
+        cmocka_unit_test(test_loaded_ones),        cmocka_unit_test(test_opened_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_requests.c: requests from submission to completion: waiting, callbacks, cancelling, deadlines, order, limits.
+ * test_requests.c: requests from submission to completion: waiting, callbacks, cancelling, deadlines, order,
+ * limits.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -199,7 +200,8 @@ static void test_deadline(void **state)
                                      never = {.timeout_ns = TF2_FOREVER};
     open_fixture(&f, 1, NULL, NULL);
     atomic_store(&f.rig.control[0].next[FAULT_HANG], 1);
-    call_submit(&runs, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = 10000 * MS});
+    call_submit(
+        &runs, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = 10000 * MS});
     RIG_UNTIL(atomic_load(&f.rig.control[0].n_hanging) == 1);
     call_submit(&patient, f.client, f.accelerator, &f.bank, 1, &never);
     call_submit(&late[0], f.client, f.accelerator, &f.bank, 2, &soon);
@@ -223,7 +225,8 @@ static void test_deadline_after_a_failure(void **state)
     const struct tf2_engine_options options = {.probe_ns = 60000 * MS, .no_device_ns = 3000 * MS};
     open_fixture(&f, 1, &options, NULL);
     atomic_store(&f.rig.control[0].next[FAULT_HANG], 1);
-    call_submit(&runs, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = 60 * MS});
+    call_submit(
+        &runs, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = 60 * MS});
     RIG_UNTIL(atomic_load(&f.rig.control[0].n_hanging) == 1);
     call_submit(&waits, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = MS});
     call_wait(&waits, TF2_ERR_DEADLINE);
@@ -270,7 +273,8 @@ static void test_ordered_callbacks(void **state)
 }
 
 /* A callback that takes its time holds the later ones up. */
-static void slow_first(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
+static void
+slow_first(void *user, struct tf2_request *request, enum tf2_status status, const struct tf2_error *error)
 {
     struct call *call = user;
     (void)request;
@@ -368,13 +372,14 @@ static void test_max_queued(void **state)
     for (size_t i = 0; i < 3; i++)
         submit(&f, &calls[i], i);
     REFUSED(
-        TF2_ERR_BUSY, "small", tf2_client_submit(f.client, f.accelerator, inputs, outputs, NULL, &request, e));
+        TF2_ERR_BUSY, "small",
+        tf2_client_submit(f.client, f.accelerator, inputs, outputs, NULL, &request, e));
     assert_null(request);
     assert_int_equal(tf2_client_stats(f.client, &stats), TF2_OK);
     assert_true(stats.n_submitted == 4 && stats.n_waiting == 3);
     assert_int_equal(tf2_request_cancel(calls[1].request), TF2_OK);
     call_wait(&calls[1], TF2_ERR_CANCELLED);
-    submit(&f, &calls[1], 5); /* there is room again */
+    submit(&f, &calls[1], 5);                            /* there is room again */
     struct tf2_client *other = rig_client(&f.rig, NULL); /* the engine's limit */
     struct call more[2];
     for (size_t i = 0; i < 2; i++)

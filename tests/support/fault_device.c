@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault_device.c: every call asks fault() whether it is at fault now, then goes to the inner device. Executables and run
- * states wrap those of the inner device.
+ * fault_device.c: every call asks fault() whether it is at fault now, then goes to the inner device.
+ * Executables and run states wrap those of the inner device.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,7 +108,8 @@ static enum tf2_status refuse(struct fault_device *device, const char *what, str
 {
     const int status = atomic_load(&device->control->status);
     return tf2__fail(
-        error, status ? (enum tf2_status)status : TF2_ERR_DEVICE, "device %s: %s failed on purpose", device->base.info.id, what);
+        error, status ? (enum tf2_status)status : TF2_ERR_DEVICE, "device %s: %s failed on purpose",
+        device->base.info.id, what);
 }
 
 static struct timespec time_of(uint64_t ns)
@@ -169,8 +170,8 @@ static enum tf2_status fault_compile(
     if (!executable)
         return tf2__fail_memory(error, sizeof(*executable), "an executable");
     executable->plan = plan;
-    enum tf2_status status =
-        device->inner->ops->compile(device->inner, plan, like ? like->inner : NULL, &executable->inner, error);
+    enum tf2_status status = device->inner->ops->compile(
+        device->inner, plan, like ? like->inner : NULL, &executable->inner, error);
     if (status != TF2_OK)
         tf2__free(&base->env, executable);
     else
@@ -198,7 +199,8 @@ static enum tf2_status fault_open(
         return tf2__fail_memory(error, sizeof(*state), "a run state");
     inner_part.primary = part->primary ? part->primary->inner : NULL;
     state->device = device;
-    state->n_values = (uint64_t)tf2_shape_count(&executable->plan->tensors[executable->plan->inputs[0]].shape);
+    state->n_values =
+        (uint64_t)tf2_shape_count(&executable->plan->tensors[executable->plan->inputs[0]].shape);
     enum tf2_status status =
         device->inner->ops->open(device->inner, executable->inner, &inner_part, &state->inner, error);
     if (status != TF2_OK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault_device.h: a device that forwards everything to a real one, and fails, hangs, lies or dawdles when told.
+ * fault_device.h: a device that forwards everything to a real one, and fails, hangs, lies or dawdles when
+ * told.
  *
  *     engine ─ fault device ─ host (or cl:N)
  *                   ▲
@@ -48,7 +49,7 @@ struct fault_control {
     atomic_uint_least64_t hang_ns; /* 0: a minute, so that a broken test ends */
     pthread_mutex_t lock;
     pthread_cond_t released;
-    unsigned n_releases;  /* guarded */
+    unsigned n_releases; /* guarded */
     atomic_uint n_hanging;
 };
 
@@ -59,7 +60,8 @@ void fault_release(struct fault_control *control);
 /* No new faults. What hangs hangs on. */
 void fault_clear(struct fault_control *control);
 
-/* Adds a device that forwards to the one that `spec` names ("host"). id: a constant. A failure makes the test fail. */
+/* Adds a device that forwards to the one that `spec` names ("host"). id: a constant. A failure makes the test
+ * fail. */
 void fault_device_add(
     struct tf2_devices *devices, const char *spec, const char *id, struct fault_control *control);
 
