@@ -50,7 +50,30 @@ struct hostile {
         }                                                                                                    \
     }
 
+#define DECONV(what, status, ...)                                                                            \
+    {                                                                                                        \
+        what, TF2_OP_CONV_TRANSPOSE, ATTR(tf2_conv_transpose_attr, __VA_ARGS__), TF2_##status, 2,            \
+        {                                                                                                    \
+            IMAGE, WEIGHTS                                                                                   \
+        }                                                                                                    \
+    }
+
 static const struct hostile window_cases[] = {
+    DECONV("plain", OK, .group = 1),
+    DECONV("negative stride", ERR_VALUE, .window = {.stride = {-1, 1}}),
+    DECONV("largest stride", ERR_SHAPE, .window = {.stride = {INT32_MAX, INT32_MAX}}),
+    DECONV("largest stride, same", ERR_SHAPE, .window = {.stride = {INT32_MAX, INT32_MAX}, .auto_pad = 1}),
+    DECONV("largest dilation", ERR_SHAPE, .window = {.dilation = {INT32_MAX, INT32_MAX}}),
+    DECONV("negative padding", ERR_VALUE, .window = {.pad_begin = {-1}}),
+    DECONV("nothing left", ERR_SHAPE, .window = {.pad_begin = {5}, .pad_end = {5}}),
+    DECONV("one pixel left", OK, .window = {.pad_begin = {5}, .pad_end = {4}}),
+    DECONV("largest padding", ERR_SHAPE, .window = {.pad_begin = {INT32_MAX, INT32_MAX}}),
+    DECONV("negative output padding", ERR_VALUE, .output_pad = {0, -1}),
+    DECONV("largest output padding", ERR_SHAPE, .output_pad = {INT32_MAX, INT32_MAX}),
+    DECONV("unknown automatic padding", ERR_VALUE, .window = {.auto_pad = 4}),
+    DECONV("kernel disagrees", ERR_SHAPE, .window = {.kernel = {3, 5}}),
+    DECONV("negative group", ERR_VALUE, .group = -1),
+    DECONV("group that does not fit the weights", ERR_SHAPE, .group = 2),
     CONV("plain", OK, .group = 1),
     CONV("negative stride", ERR_VALUE, .window = {.stride = {-1, 1}}),
     CONV("smallest stride", ERR_VALUE, .window = {.stride = {1, INT32_MIN}}),
@@ -368,6 +391,78 @@ static const struct hostile move_cases[] = {
     {"no image", TF2_OP_RESIZE, ATTR(tf2_resize_attr, .scale = {1}), TF2_ERR_SHAPE, 1, {DIMS(4, 4)}},
 };
 
+#define PRIOR(what, status, ...)                                                                             \
+    {                                                                                                        \
+        what, TF2_OP_PRIOR_BOX, ATTR(tf2_prior_box_attr, __VA_ARGS__), TF2_##status, 2,                      \
+        {                                                                                                    \
+            IMAGE, IMAGE                                                                                     \
+        }                                                                                                    \
+    }
+#define DETECT(what, status, ...)                                                                            \
+    {                                                                                                        \
+        what, TF2_OP_DETECTION_OUTPUT, ATTR(tf2_detection_attr, __VA_ARGS__), TF2_##status, 3,               \
+        {                                                                                                    \
+            DIMS(1, 8), DIMS(1, 6), DIMS(1, 2, 8)                                                            \
+        }                                                                                                    \
+    }
+#define NORMALIZE(what, status, scale, ...)                                                                  \
+    {                                                                                                        \
+        what, TF2_OP_NORMALIZE, ATTR(tf2_normalize_attr, __VA_ARGS__), TF2_##status, 2,                      \
+        {                                                                                                    \
+            IMAGE, DIMS(scale)                                                                               \
+        }                                                                                                    \
+    }
+
+static const struct hostile detect_cases[] = {
+    NORMALIZE("per channel", OK, 4, .epsilon = 0),
+    NORMALIZE("scale of another extent", ERR_SHAPE, 3, .epsilon = 0),
+    NORMALIZE("unknown region", ERR_VALUE, 1, .region = 2),
+    NORMALIZE("negative epsilon", ERR_VALUE, 1, .epsilon = -1e-10f),
+    NORMALIZE("epsilon NaN", ERR_VALUE, 1, .epsilon = NAN),
+    PRIOR("plain", OK, .n_sizes = 1, .min_size = {3}),
+    PRIOR("no size", ERR_VALUE, .n_ratios = 1, .ratio = {2}),
+    PRIOR("many sizes", ERR_VALUE, .n_sizes = UINT32_MAX),
+    PRIOR("many ratios", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .n_ratios = 17),
+    PRIOR("size 0", ERR_VALUE, .n_sizes = 2, .min_size = {3}),
+    PRIOR("size NaN", ERR_VALUE, .n_sizes = 1, .min_size = {NAN}),
+    PRIOR("negative ratio", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .n_ratios = 1, .ratio = {-2}),
+    PRIOR("one maximum for two", ERR_VALUE, .n_sizes = 2, .min_size = {3, 4}, .n_max_sizes = 1, .max_size = {5}),
+    PRIOR("maximum below minimum", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .n_max_sizes = 1, .max_size = {3}),
+    PRIOR("variance infinite", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .variance = {0, INFINITY}),
+    PRIOR("negative step", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .step_width = -1),
+    PRIOR("negative image", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .image_width = INT32_MIN),
+    PRIOR("offset NaN", ERR_VALUE, .n_sizes = 1, .min_size = {3}, .offset = NAN),
+    {"no map", TF2_OP_PRIOR_BOX, ATTR(tf2_prior_box_attr, .n_sizes = 1, .min_size = {3}), TF2_ERR_SHAPE, 2,
+     {DIMS(1, 4, 8), IMAGE}},
+    {"too many boxes", TF2_OP_PRIOR_BOX, ATTR(tf2_prior_box_attr, .n_sizes = 1, .min_size = {3}), TF2_ERR_SHAPE, 2,
+     {DIMS(1, 1, 65536, 32767), IMAGE}},
+    DETECT("plain", OK, .n_classes = 3),
+    DETECT("all zero", ERR_VALUE, .n_classes = 0),
+    DETECT("negative classes", ERR_VALUE, .n_classes = -3),
+    DETECT("many classes", ERR_VALUE, .n_classes = INT32_MAX),
+    DETECT("classes that do not fit", ERR_SHAPE, .n_classes = 2),
+    DETECT("boxes per class that do not fit", ERR_SHAPE, .n_classes = 3, .boxes_per_class = true),
+    DETECT("background too large", ERR_VALUE, .n_classes = 3, .background = 3),
+    DETECT("background too small", ERR_VALUE, .n_classes = 3, .background = -2),
+    DETECT("unknown code", ERR_VALUE, .n_classes = 3, .code = 3),
+    DETECT("negative top_k", ERR_VALUE, .n_classes = 3, .top_k = -1),
+    DETECT("negative keep_top_k", ERR_VALUE, .n_classes = 3, .keep_top_k = INT32_MIN),
+    DETECT("largest top_k", OK, .n_classes = 3, .top_k = INT32_MAX),
+    DETECT("largest keep_top_k", ERR_SHAPE, .n_classes = 3, .keep_top_k = INT32_MAX),
+    DETECT("threshold NaN", ERR_VALUE, .n_classes = 3, .nms_threshold = NAN),
+    DETECT("negative threshold", ERR_VALUE, .n_classes = 3, .nms_threshold = -1),
+    DETECT("eta above 1", ERR_VALUE, .n_classes = 3, .nms_eta = 1.5f),
+    DETECT("confidence infinite", ERR_VALUE, .n_classes = 3, .confidence = -INFINITY),
+    {"only background", TF2_OP_DETECTION_OUTPUT, ATTR(tf2_detection_attr, .n_classes = 1), TF2_ERR_VALUE, 3,
+     {DIMS(1, 8), DIMS(1, 2), DIMS(1, 2, 8)}},
+    {"priors of half a box", TF2_OP_DETECTION_OUTPUT, ATTR(tf2_detection_attr, .n_classes = 3), TF2_ERR_SHAPE, 3,
+     {DIMS(1, 8), DIMS(1, 6), DIMS(1, 2, 6)}},
+    {"priors without variances", TF2_OP_DETECTION_OUTPUT, ATTR(tf2_detection_attr, .n_classes = 3), TF2_ERR_SHAPE, 3,
+     {DIMS(1, 8), DIMS(1, 6), DIMS(1, 1, 8)}},
+    {"two images, one of scores", TF2_OP_DETECTION_OUTPUT, ATTR(tf2_detection_attr, .n_classes = 3), TF2_ERR_SHAPE, 3,
+     {DIMS(2, 8), DIMS(1, 6), DIMS(1, 2, 8)}},
+};
+
 static void check_cases(const struct hostile *cases, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -385,6 +480,12 @@ static void arithmetic(void **unused)
 {
     (void)unused;
     check_cases(math_cases, TF2__COUNT(math_cases));
+}
+
+static void detection(void **unused)
+{
+    (void)unused;
+    check_cases(detect_cases, TF2__COUNT(detect_cases));
 }
 
 static void moves(void **unused)
@@ -418,6 +519,9 @@ union any_attr {
     struct tf2_reshape_attr reshape;
     struct tf2_transpose_attr transpose;
     struct tf2_resize_attr resize;
+    struct tf2_conv_transpose_attr deconv;
+    struct tf2_prior_box_attr prior;
+    struct tf2_detection_attr detection;
 };
 
 /* Now and then an extreme number, else a small one; `rare`: one in how many is extreme. */
@@ -432,6 +536,25 @@ static int64_t odd_number(uint64_t *state, int64_t rare, bool wide)
         return ops_range(state, -8, 12);
     return wide ? wide_extremes[ops_random(state) % TF2__COUNT(wide_extremes)]
                 : extremes[ops_random(state) % TF2__COUNT(extremes)];
+}
+
+static void random_prior(uint64_t *state, int64_t rare, struct tf2_prior_box_attr *prior)
+{
+    prior->clip = ops_range(state, 0, 1);
+    prior->n_max_sizes = (uint32_t)ops_range(state, 0, 1) * prior->n_sizes;
+    for (int i = 0; i < TF2_PRIOR_BOX_MAX; i++) {
+        prior->min_size[i] = (float)odd_number(state, rare, false) + 1;
+        prior->max_size[i] = (float)odd_number(state, rare, false) + 4;
+    }
+}
+
+static void random_detection(uint64_t *state, int64_t rare, struct tf2_detection_attr *detection)
+{
+    detection->boxes_per_class = ops_range(state, 0, 1);
+    detection->variance_in_offsets = ops_range(state, 0, 1);
+    detection->confidence = (float)odd_number(state, rare, false) - 2;
+    detection->nms_threshold = (float)odd_number(state, rare, false) / 4;
+    detection->nms_eta = (float)odd_number(state, rare, false) / 4;
 }
 
 /* Booleans have to be 0 or 1 in C; the rank is mostly right, so that the checks behind it are reached. */
@@ -462,6 +585,16 @@ static void random_attr(uint64_t *state, enum tf2_op op, uint32_t n_dims, union 
             attr->resize.scale[d] = (float)odd_number(state, rare, false) / 2;
         }
     }
+    if (op == TF2_OP_CONV_TRANSPOSE && ops_range(state, 0, 7)) {
+        memset(attr->deconv.window.kernel, 0, sizeof(attr->deconv.window.kernel));
+        attr->deconv.group = (int32_t)ops_range(state, 0, 1);
+        for (int d = 0; d < TF2_MAX_SPATIAL; d++)
+            attr->deconv.output_pad[d] = (int32_t)(ops_range(state, 0, 7) ? 0 : odd_number(state, rare, false));
+    } else if (op == TF2_OP_PRIOR_BOX) {
+        random_prior(state, rare, &attr->prior);
+    } else if (op == TF2_OP_DETECTION_OUTPUT) {
+        random_detection(state, rare, &attr->detection);
+    }
     if ((wide || op == TF2_OP_TRANSPOSE) && ops_range(state, 0, 15))
         attr->slice.n_dims = n_dims; /* the first member in all four */
 }
@@ -485,13 +618,21 @@ static uint32_t random_inputs(uint64_t *state, enum tf2_op op, struct tf2_shape 
         in[i] = in[0];
         if (op == TF2_OP_BATCH_NORM || (i > 1 && op != TF2_OP_ELTWISE && op != TF2_OP_CONCAT))
             in[i] = SHAPE(in[0].n_dims > 1 ? in[0].dim[1] : 1);
-        else if (op == TF2_OP_CONV && in[0].n_dims > 2)
+        else if ((op == TF2_OP_CONV || op == TF2_OP_CONV_TRANSPOSE) && in[0].n_dims > 2)
             in[i].dim[0] = in[0].dim[1];
         else if (op == TF2_OP_GEMM)
             in[i] =
                 SHAPE(in[0].n_dims > 1 ? in[0].dim[1] : 1, in[0].n_dims ? in[0].dim[in[0].n_dims - 1] : 1);
+        else if (op == TF2_OP_NORMALIZE)
+            in[i] = SHAPE(in[0].n_dims > 1 && ops_range(state, 0, 1) ? in[0].dim[1] : 1);
         if (ops_range(state, 0, 7) == 0)
             in[i] = random_shape(state, 0, 6);
+    }
+    if (op == TF2_OP_DETECTION_OUTPUT && ops_range(state, 0, 7)) {
+        const int64_t n_images = ops_range(state, 1, 2), n_boxes = ops_range(state, 1, 5);
+        in[0] = SHAPE(n_images, n_boxes * 4 * (ops_range(state, 0, 1) ? 1 : ops_range(state, 1, 3)));
+        in[1] = SHAPE(n_images, n_boxes * ops_range(state, 1, 3));
+        in[2] = SHAPE(1, 2, n_boxes * 4);
     }
     return n_in;
 }
@@ -548,7 +689,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows),        cmocka_unit_test(arithmetic),        cmocka_unit_test(moves),
-        cmocka_unit_test(missing_inputs), cmocka_unit_test(random_attributes),
+        cmocka_unit_test(missing_inputs), cmocka_unit_test(random_attributes), cmocka_unit_test(detection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
