@@ -5,7 +5,7 @@
  * All are the same job: pixels, and inputs of a pixel as byte offsets in the order of a row of weights. What differs
  * between processors is how inputs are grouped into taps and how weights are packed for them.
  */
-#include "runtime/cl/internal.h"
+#include "runtime/cl/job_int8.h"
 
 #include <stdio.h>
 
@@ -14,30 +14,6 @@
 
 /* Multiply-accumulates that a work item of the depthwise kernel does at least. */
 #define DEPTHWISE_STRIP 50000
-
-struct job {
-    const struct tf2__step *step;
-    int64_t n_pixels, n_inputs; /* inputs of one output: a row of weights */
-    int64_t groups, in_per_group, out_per_group;
-    int64_t x_group;  /* bytes from one group's inputs to the next */
-    int64_t y_stride; /* between output channels */
-    int64_t room;     /* lanes behind the last output channel that may be written */
-    int64_t x_step;   /* bytes between neighbouring pixels if that is the same for all; else 0 */
-    bool has_add;
-    struct tf2__cl_conv conv;
-    uint32_t axis; /* inner products: the first dimension that is summed */
-};
-
-struct choice {
-    bool amx;
-    struct tf2__cl_tile tile;
-    struct tf2__cl_taps taps; /* AMX: runs */
-    int64_t n_taps;           /* AMX: of 64 bytes, one or more runs each */
-    int64_t chunk;            /* AMX: tiles of pixels */
-    int32_t run;              /* AMX: bytes of a run */
-    bool pairs;               /* AMX: channels are dealt to pairs of tiles, see conv_amx.cl */
-    char kernel[32];
-};
 
 /* The same distance from each pixel to the next, over rows and images. */
 static int64_t pixel_step(const struct tf2__cl_conv *p)
@@ -59,21 +35,10 @@ static int64_t pixel_step(const struct tf2__cl_conv *p)
     return step > 0 ? step : 0;
 }
 
-static void describe(const struct tf2__plan *plan, const struct tf2__step *step, struct job *job)
+/* What follows from job->conv. */
+static void describe_sizes(struct tf2__cl_job *job)
 {
-    struct tf2__cl_conv *p = &job->conv;
-    memset(job, 0, sizeof(*job));
-    job->step = step;
-    if (step->node->op->id == TF2_OP_CONV) {
-        tf2__cl_conv_describe(plan, step, p);
-        job->x_step = pixel_step(p);
-        job->x_group = p->in_per_group * p->x.stride_c;
-        job->room = p->groups == 1 ? p->room : 0;
-        job->y_stride = p->out_per_group == 1 && p->groups == 1 ? 1 : p->y.stride_c;
-    } else {
-        tf2__cl_gemm_describe(plan, step, p, &job->axis);
-        job->y_stride = p->out_per_group == 1 ? 1 : p->y.stride_c;
-    }
+    const struct tf2__cl_conv *p = &job->conv;
     job->has_add = p->has_add;
     job->n_pixels = p->n_pixels;
     job->n_inputs = p->n_taps;
@@ -82,17 +47,48 @@ static void describe(const struct tf2__plan *plan, const struct tf2__step *step,
     job->out_per_group = p->out_per_group;
 }
 
+/* The same of a convolution, or of a phase of a transposed one. */
+static void describe_windows(struct tf2__cl_job *job)
+{
+    const struct tf2__cl_conv *p = &job->conv;
+    job->x_step = pixel_step(p);
+    job->x_group = p->in_per_group * p->x.stride_c;
+    job->room = p->groups == 1 ? p->room : 0;
+    job->y_stride = p->out_per_group == 1 && p->groups == 1 ? 1 : p->y.stride_c;
+    describe_sizes(job);
+}
+
+static bool is_gemm(const struct tf2__cl_job *job)
+{
+    return job->step->node->op->id == TF2_OP_GEMM;
+}
+
+static void describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_job *job)
+{
+    memset(job, 0, sizeof(*job));
+    job->step = step;
+    job->weights = plan->tensors[step->in[1]].data;
+    if (!is_gemm(job)) {
+        tf2__cl_conv_describe(plan, step, &job->conv);
+        describe_windows(job);
+        return;
+    }
+    tf2__cl_gemm_describe(plan, step, &job->conv, &job->axis);
+    job->y_stride = job->conv.out_per_group == 1 ? 1 : job->conv.y.stride_c;
+    describe_sizes(job);
+}
+
 /* Byte offsets of a pixel's inputs in the order of a row of weights: channels, then kernel positions. */
 static enum tf2_status
-make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct tf2__cl_taps *taps, struct tf2_error *error)
+make_taps(struct tf2__plan *plan, const struct tf2__cl_job *job, int32_t width, struct tf2__cl_taps *taps, struct tf2_error *error)
 {
     cl_int *offsets = tf2__arena_alloc(&plan->arena, (size_t)job->n_inputs, sizeof(*offsets));
     if (!offsets)
         return tf2__fail_memory(error, (size_t)job->n_inputs * sizeof(*offsets), "a table of taps");
-    if (job->step->node->op->id == TF2_OP_CONV)
-        tf2__cl_conv_inputs(&job->conv, offsets);
-    else
+    if (is_gemm(job))
         tf2__cl_gemm_inputs(plan, job->step, job->axis, job->n_inputs, offsets);
+    else
+        tf2__cl_conv_inputs(&job->conv, offsets);
     return tf2__cl_taps_make(&plan->arena, offsets, job->n_inputs, width, taps, error);
 }
 
@@ -101,24 +97,13 @@ make_taps(struct tf2__plan *plan, const struct job *job, int32_t width, struct t
 /* The kernels read a residual by vectors of channels. */
 static bool fits(const struct tf2__plan *plan, const struct tf2__step *step)
 {
-    struct job job;
+    struct tf2__cl_job job;
     describe(plan, step, &job);
     return !job.has_add || job.conv.add.stride_c == 1 || job.conv.y.c == 1;
 }
 
-/* Where channel o of a block of 32 lies in its pair of tiles, and back. */
-static int64_t pair_position(int64_t o)
-{
-    return o % 8 / 4 * 16 + o / 8 * 4 + o % 4;
-}
-
-static int64_t pair_channel(int64_t position)
-{
-    return position % 16 / 4 * 8 + position / 16 * 4 + position % 4;
-}
-
 /* Whole blocks of u8 that saturate by themselves, no factor large enough to leave 32 bits. */
-static bool can_pair(const struct tf2__plan *plan, const struct job *job)
+static bool can_pair(const struct tf2__plan *plan, const struct tf2__cl_job *job)
 {
     const struct tf2__step *step = job->step;
     const struct tf2__plan_tensor *tensors = plan->tensors;
@@ -141,7 +126,7 @@ static bool can_pair(const struct tf2__plan *plan, const struct job *job)
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
  * one run per tap. */
 static enum tf2_status
-choose_runs(struct tf2__plan *plan, const struct job *job, struct choice *choice, struct tf2_error *error)
+choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice, struct tf2_error *error)
 {
     choice->n_taps = INT64_MAX;
     for (int32_t run = 64; run >= (job->x_step ? 64 : 16); run /= 2) {
@@ -158,7 +143,7 @@ choose_runs(struct tf2__plan *plan, const struct job *job, struct choice *choice
 }
 
 static enum tf2_status choose_amx(
-    struct tf2__plan *plan, struct tf2__step *step, const struct job *job, struct choice *choice,
+    struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice, int64_t *scratch_bytes,
     struct tf2_error *error)
 {
     TF2__TRY(choose_runs(plan, job, choice, error));
@@ -169,14 +154,13 @@ static enum tf2_status choose_amx(
     int64_t touched = tile_bytes + 16 * job->out_per_group * (job->has_add ? 2 : 1);
     choice->chunk = TF2__MAX(AMX_CHUNK_BYTES / touched / 2 * 2, 2);
     choice->chunk = TF2__MIN(choice->chunk, n_tiles);
-    if (!job->x_step)
-        step->scratch_bytes = choice->chunk * tile_bytes;
+    *scratch_bytes = job->x_step ? 0 : choice->chunk * tile_bytes;
     snprintf(choice->kernel, sizeof(choice->kernel), "conv_amx%s", job->x_step ? "" : "_gather");
     return TF2_OK;
 }
 
 static enum tf2_status choose_dot(
-    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct job *job, struct choice *choice,
+    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
     struct tf2_error *error)
 {
     size_t n_tiles;
@@ -192,7 +176,7 @@ static enum tf2_status choose_dot(
 
 /* What a layer costs either way, in cycles of the vector units: products, and what AMX adds to every output and input.
  * Measured on a Sapphire Rapids core. */
-static bool amx_pays(const struct job *job, const struct choice *amx, const struct choice *dot)
+static bool amx_pays(const struct tf2__cl_job *job, const struct tf2__cl_job_choice *amx, const struct tf2__cl_job_choice *dot)
 {
     double tiles = (double)tf2__ceil_div(job->n_pixels, 16), groups = (double)job->groups;
     double halves = (double)tf2__ceil_div(job->out_per_group, 16);
@@ -204,137 +188,61 @@ static bool amx_pays(const struct job *job, const struct choice *amx, const stru
     return multiply + gather < vnni;
 }
 
+/* *scratch_bytes: what the choice needs. */
+static enum tf2_status choose_job(
+    struct tf2__cl_device *device, struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
+    int64_t *scratch_bytes, struct tf2_error *error)
+{
+    struct tf2__cl_job_choice amx = {.amx = true};
+    enum tf2__cl_dot dot;
+    *scratch_bytes = 0;
+    TF2__TRY(tf2__cl_dot_get(device, &dot, error));
+    TF2__TRY(choose_dot(dot, device->vector_width, plan, job, choice, error));
+    if (dot != TF2__CL_DOT_AMX || job->n_pixels < 16)
+        return TF2_OK;
+    int64_t amx_bytes = 0;
+    TF2__TRY(choose_amx(plan, job, &amx, &amx_bytes, error));
+    if (amx_pays(job, &amx, choice)) {
+        *choice = amx;
+        *scratch_bytes = amx_bytes;
+    }
+    return TF2_OK;
+}
+
 static enum tf2_status choose(
     struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
 {
-    struct job job;
-    enum tf2__cl_dot dot;
-    struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
+    struct tf2__cl_job job;
+    struct tf2__cl_job_choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
     if (!choice)
         return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
-    TF2__TRY(tf2__cl_dot_get(device, &dot, error));
     describe(plan, step, &job);
-    TF2__TRY(choose_dot(dot, device->vector_width, plan, &job, choice, error));
-    if (dot == TF2__CL_DOT_AMX && job.n_pixels >= 16) {
-        struct choice amx = {.amx = true};
-        TF2__TRY(choose_amx(plan, step, &job, &amx, error));
-        if (amx_pays(&job, &amx, choice))
-            *choice = amx;
-        else
-            step->scratch_bytes = 0;
-    }
+    TF2__TRY(choose_job(device, plan, &job, choice, &step->scratch_bytes, error));
     step->choice = choice;
     step->kernel = choice->kernel;
     return TF2_OK;
 }
 
-/* --- packing --- */
-
-/* The sum of zero points times weights of an output channel, which goes into its bias. */
-static uint32_t
-zero_point_sum(const struct job *job, const struct tf2__quant *x, const int8_t *weights, int64_t group)
-{
-    const int64_t n_positions = job->n_inputs / job->in_per_group;
-    uint32_t sum = 0;
-    for (int64_t c = 0; c < job->in_per_group; c++) {
-        int32_t zero_point =
-            x->channel_zero_point ? x->channel_zero_point[group * job->in_per_group + c] : x->zero_point;
-        int32_t of_channel = 0;
-        for (int64_t k = 0; k < n_positions; k++)
-            of_channel += weights[c * n_positions + k];
-        sum += (uint32_t)zero_point * (uint32_t)of_channel;
-    }
-    return sum;
-}
-
-/* Bias and factor per output channel; groups are padded to `lanes` channels. pairs: in the order of pairs of tiles. */
-static enum tf2_status make_channels(
-    struct tf2__cl_build *build, const struct job *job, int64_t lanes, bool pairs, uint32_t *bias, uint32_t *scale)
-{
-    const struct tf2__plan_tensor *tensors = build->plan->tensors;
-    const struct tf2__step *step = job->step;
-    const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]], *y = &tensors[step->out];
-    const int32_t *from = step->n_in > 2 && step->in[2] != TF2_NO_TENSOR ? tensors[step->in[2]].data : NULL;
-    const double y_scale = y->dtype == TF2_DTYPE_U8 ? y->quant.scale : 1;
-    const int64_t padded = tf2__round_up(job->out_per_group, lanes);
-    void *bias_data, *scale_data;
-    TF2__TRY(tf2__cl_buffer_map(build, job->groups * padded, bias, &bias_data));
-    TF2__TRY(tf2__cl_buffer_map(build, job->groups * padded, scale, &scale_data));
-    for (int64_t i = 0; i < job->groups * padded; i++) {
-        int64_t group = i / padded, in_group = i % padded;
-        if (pairs)
-            in_group = in_group / 32 * 32 + pair_channel(in_group % 32);
-        int64_t o = group * job->out_per_group + in_group;
-        bool valid = i % padded < job->out_per_group;
-        uint32_t value = valid && from ? (uint32_t)from[o] : 0;
-        if (valid)
-            value -= zero_point_sum(job, &x->quant, (const int8_t *)w->data + o * job->n_inputs, group);
-        ((cl_int *)bias_data)[i] = (cl_int)value;
-        ((cl_float *)scale_data)[i] =
-            valid ? tf2__quant_factor((double)x->quant.scale * tf2__quant_scale(&w->quant, o), y_scale) : 0;
-    }
-    TF2__TRY(tf2__cl_buffer_unmap(build, *bias, bias_data));
-    return tf2__cl_buffer_unmap(build, *scale, scale_data);
-}
-
-/* Where input `place` (tap * width + byte) of channel o (within a group padded to `lanes`) goes. */
-static int64_t place_dot(int64_t place, int64_t o, int64_t lanes, int64_t n_taps)
-{
-    int64_t block = o / lanes, tap = place / 4;
-    return ((block * n_taps + tap) * lanes + o % lanes) * 4 + place % 4;
-}
-
-/* Blocks of 32 channels; the last one has 16 when that is enough. */
-static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_taps, bool pairs)
-{
-    int64_t block = o / 32, tap = place / 64, byte = place % 64;
-    int64_t n = TF2__MIN((padded - block * 32) / 16, 2), at = pairs ? pair_position(o % 32) : o % 32;
-    return block * 32 * n_taps * 64 + (tap * n + at / 16) * 1024 + byte / 4 * 64 + at % 16 * 4 + byte % 4;
-}
-
-static enum tf2_status
-pack(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes, uint32_t *buffer)
-{
-    const int8_t *weights = build->plan->tensors[job->step->in[1]].data;
-    const struct tf2__cl_taps *taps = &choice->taps;
-    const int64_t padded = tf2__round_up(job->out_per_group, lanes);
-    const int64_t group_bytes = padded * choice->n_taps * (choice->amx ? 64 : 4);
-    void *data;
-    TF2__TRY(tf2__cl_buffer_map(build, tf2__ceil_div(job->groups * group_bytes, 4), buffer, &data));
-    memset(data, 0, (size_t)(job->groups * group_bytes));
-    for (int64_t g = 0; g < job->groups; g++) {
-        int8_t *to = (int8_t *)data + g * group_bytes;
-        for (int64_t o = 0; o < job->out_per_group; o++, weights += job->n_inputs) {
-            for (int64_t k = 0; k < job->n_inputs; k++) {
-                int64_t at = choice->amx ? place_amx(taps->place[k], o, padded, choice->n_taps, choice->pairs)
-                                         : place_dot(taps->place[k], o, lanes, choice->n_taps);
-                to[at] = weights[k];
-            }
-        }
-    }
-    return tf2__cl_buffer_unmap(build, *buffer, data);
-}
-
 /* --- launches --- */
 
-static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct job *job, uint32_t *pixels)
+static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct tf2__cl_job *job, uint32_t *pixels)
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, 3 * job->n_pixels, pixels, &data));
-    if (job->step->node->op->id == TF2_OP_CONV)
-        tf2__cl_conv_pixels(&job->conv, data);
-    else
+    if (is_gemm(job))
         tf2__cl_gemm_pixels(build->plan, job->step, job->axis, job->n_pixels, data);
+    else
+        tf2__cl_conv_pixels(&job->conv, data);
     return tf2__cl_buffer_unmap(build, *pixels, data);
 }
 
-static bool is_float(const struct tf2__cl_build *build, const struct job *job)
+static bool is_float(const struct tf2__cl_build *build, const struct tf2__cl_job *job)
 {
     return build->plan->tensors[job->step->out].dtype == TF2_DTYPE_F32;
 }
 
 /* The residual: where it lies, zero point and factor. */
-static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *job)
+static enum tf2_status arg_add(struct tf2__cl_build *build, const struct tf2__cl_job *job)
 {
     const struct tf2__plan_tensor *tensors = build->plan->tensors;
     const struct tf2__plan_tensor *y = &tensors[job->step->out];
@@ -354,7 +262,7 @@ static enum tf2_status arg_add(struct tf2__cl_build *build, const struct job *jo
 
 /* What all kernels take first, up to the output's place. */
 static enum tf2_status arg_head(
-    struct tf2__cl_build *build, const struct job *job, int64_t n_taps, const uint32_t *buffers)
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t n_taps, const uint32_t *buffers)
 {
     TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
     tf2__cl_arg_buffer(build, buffers[0]);
@@ -370,13 +278,13 @@ static enum tf2_status arg_head(
 
 /* Packs everything and begins the launch of conv_int8.cl or conv_amx.cl. */
 static enum tf2_status
-begin(struct tf2__cl_build *build, const struct job *job, const struct choice *choice, int64_t lanes)
+begin(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice, int64_t lanes)
 {
     uint32_t buffers[5]; /* weights, taps, pixels, bias, scale */
-    TF2__TRY(pack(build, job, choice, lanes, &buffers[0]));
+    TF2__TRY(tf2__cl_job_pack(build, job, choice, lanes, &buffers[0]));
     TF2__TRY(tf2__cl_buffer_from(build, choice->taps.offset, choice->taps.n, &buffers[1]));
     TF2__TRY(make_pixels(build, job, &buffers[2]));
-    TF2__TRY(make_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
+    TF2__TRY(tf2__cl_job_channels(build, job, lanes, choice->pairs, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_launch_begin(
         build, choice->amx ? TF2__CL_CONV_AMX : TF2__CL_CONV_INT8, choice->amx ? "conv_amx" : choice->kernel));
     TF2__TRY(arg_head(build, job, choice->n_taps, buffers));
@@ -387,7 +295,7 @@ begin(struct tf2__cl_build *build, const struct job *job, const struct choice *c
     return TF2_OK;
 }
 
-static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
+static void arg_bounds(struct tf2__cl_build *build, const struct tf2__cl_job *job)
 {
     const struct tf2__plan_tensor *y = &build->plan->tensors[job->step->out];
     const struct tf2__quant_bounds bounds =
@@ -397,7 +305,7 @@ static void arg_bounds(struct tf2__cl_build *build, const struct job *job)
     tf2__cl_arg_int(build, y->quant.zero_point);
 }
 
-static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
+static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
 {
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
@@ -412,7 +320,7 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct job *j
     return TF2_OK;
 }
 
-static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *job, const struct choice *choice)
+static enum tf2_status make_amx(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
 {
     uint32_t gathered;
     void *data;
@@ -438,8 +346,8 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct job *j
 
 static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
-    const struct choice *choice = step->choice;
-    struct job job;
+    const struct tf2__cl_job_choice *choice = step->choice;
+    struct tf2__cl_job job;
     describe(build->plan, step, &job);
     return choice->amx ? make_amx(build, &job, choice) : make_dot(build, &job, choice);
 }
@@ -454,16 +362,15 @@ const struct tf2__cl_row tf2__cl_row_gemm_int8 = {
 
 static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step *step)
 {
-    struct job job;
+    struct tf2__cl_job job;
     describe(plan, step, &job);
-    return job.groups > 1 && job.in_per_group == 1 && job.out_per_group == 1 && job.conv.x.stride_c == 1 &&
-           job.conv.y.stride_c == 1 && fits(plan, step);
+    return tf2__cl_is_depthwise(&job.conv) && fits(plan, step);
 }
 
 /* Rows of weights, padded to vectors of 16; bias and scale of all channels. */
-static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *job, uint32_t *buffers)
+static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct tf2__cl_job *job, uint32_t *buffers)
 {
-    const int8_t *from = build->plan->tensors[job->step->in[1]].data;
+    const int8_t *from = job->weights;
     const int64_t n_taps = job->n_inputs, row = tf2__round_up(job->groups, 16);
     cl_int *offsets = tf2__arena_alloc(&build->executable->arena, (size_t)n_taps, sizeof(*offsets));
     void *data;
@@ -472,7 +379,7 @@ static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *j
     tf2__cl_conv_inputs(&job->conv, offsets);
     TF2__TRY(tf2__cl_buffer_from(build, offsets, n_taps, &buffers[1]));
     TF2__TRY(make_pixels(build, job, &buffers[2]));
-    TF2__TRY(make_channels(build, job, 1, false, &buffers[3], &buffers[4]));
+    TF2__TRY(tf2__cl_job_channels(build, job, 1, false, &buffers[3], &buffers[4]));
     TF2__TRY(tf2__cl_buffer_map(build, n_taps * row / 4, &buffers[0], &data));
     memset(data, 0, (size_t)(n_taps * row));
     for (int64_t c = 0; c < job->groups; c++) {
@@ -482,25 +389,101 @@ static enum tf2_status depthwise_pack(struct tf2__cl_build *build, struct job *j
     return tf2__cl_buffer_unmap(build, buffers[0], data);
 }
 
-static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
+static enum tf2_status depthwise_job(struct tf2__cl_build *build, struct tf2__cl_job *job)
 {
     const int64_t tile = 4; /* P in depthwise_int8.cl */
     uint32_t buffers[5];
-    struct job job;
-    describe(build->plan, step, &job);
-    int64_t n_tiles = tf2__ceil_div(job.n_pixels, tile);
-    int64_t strip = TF2__MIN(TF2__MAX(DEPTHWISE_STRIP / (tile * job.groups * job.n_inputs), 1), n_tiles);
-    TF2__TRY(depthwise_pack(build, &job, buffers));
+    int64_t n_tiles = tf2__ceil_div(job->n_pixels, tile);
+    int64_t strip = TF2__MIN(TF2__MAX(DEPTHWISE_STRIP / (tile * job->groups * job->n_inputs), 1), n_tiles);
+    TF2__TRY(depthwise_pack(build, job, buffers));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_DEPTHWISE_INT8, "depthwise_int8"));
-    TF2__TRY(arg_head(build, &job, job.n_inputs, buffers));
-    tf2__cl_arg_int(build, is_float(build, &job));
-    tf2__cl_arg_int(build, job.groups);
-    tf2__cl_arg_int(build, job.groups + job.conv.room);
+    TF2__TRY(arg_head(build, job, job->n_inputs, buffers));
+    tf2__cl_arg_int(build, is_float(build, job));
+    tf2__cl_arg_int(build, job->groups);
+    tf2__cl_arg_int(build, job->groups + job->conv.room);
     tf2__cl_arg_int(build, strip);
-    arg_bounds(build, &job);
+    arg_bounds(build, job);
     tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), 1);
     return TF2_OK;
 }
 
+static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    struct tf2__cl_job job;
+    describe(build->plan, step, &job);
+    return depthwise_job(build, &job);
+}
+
 const struct tf2__cl_row tf2__cl_row_depthwise_int8 = {
     .op = TF2_OP_CONV, .int8 = true, .name = "depthwise_int8", .fits = depthwise_fits, .make = depthwise_make};
+
+/* --- phases of transposed convolutions --- */
+
+static void describe_phase(const struct tf2__step *step, const struct tf2__cl_phase *phase, struct tf2__cl_job *job)
+{
+    memset(job, 0, sizeof(*job));
+    job->step = step;
+    job->conv = phase->conv;
+    describe_windows(job);
+}
+
+static bool deconv_is_depthwise(const struct tf2__plan *plan, const struct tf2__step *step)
+{
+    struct tf2__cl_phase phase;
+    tf2__cl_phase_describe(plan, step, 0, &phase);
+    return tf2__cl_is_depthwise(&phase.conv);
+}
+
+static enum tf2_status deconv_choose(
+    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+{
+    TF2__TRY(tf2__cl_phases_check(plan, step, error));
+    if (deconv_is_depthwise(plan, step))
+        return TF2_OK;
+    const int64_t n = tf2__cl_phases(plan, step);
+    struct tf2__cl_job_choice *choices = tf2__arena_alloc(&plan->arena, (size_t)n, sizeof(*choices));
+    if (!choices)
+        return tf2__fail_memory(error, (size_t)n * sizeof(*choices), "kernel choices");
+    for (int64_t i = 0; i < n; i++) {
+        struct tf2__cl_phase phase;
+        struct tf2__cl_job job;
+        int64_t scratch_bytes;
+        tf2__cl_phase_describe(plan, step, i, &phase);
+        describe_phase(step, &phase, &job);
+        TF2__TRY(choose_job(device, plan, &job, &choices[i], &scratch_bytes, error));
+        step->scratch_bytes = TF2__MAX(step->scratch_bytes, scratch_bytes);
+    }
+    step->choice = choices;
+    step->kernel = choices[0].kernel;
+    return TF2_OK;
+}
+
+static enum tf2_status deconv_make(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    const struct tf2_env *env = &build->device->base.env;
+    const struct tf2__cl_job_choice *choices = step->choice;
+    enum tf2_status status = TF2_OK;
+    for (int64_t i = 0; i < tf2__cl_phases(build->plan, step) && status == TF2_OK; i++) {
+        struct tf2__cl_phase phase;
+        struct tf2__cl_job job;
+        tf2__cl_phase_describe(build->plan, step, i, &phase);
+        describe_phase(step, &phase, &job);
+        int8_t *weights = tf2__cl_phase_weights(build->plan, step, &phase, env);
+        if (!weights)
+            return tf2__fail_memory(build->error, (size_t)job.n_inputs, "weights of a phase");
+        job.weights = weights;
+        if (!choices)
+            status = depthwise_job(build, &job);
+        else
+            status = choices[i].amx ? make_amx(build, &job, &choices[i]) : make_dot(build, &job, &choices[i]);
+        tf2__free(env, weights);
+    }
+    return status;
+}
+
+const struct tf2__cl_row tf2__cl_row_deconv_depthwise_int8 = {
+    .op = TF2_OP_CONV_TRANSPOSE, .int8 = true, .name = "deconv_depthwise_int8", .fits = deconv_is_depthwise,
+    .choose = deconv_choose, .make = deconv_make};
+
+const struct tf2__cl_row tf2__cl_row_deconv_int8 = {
+    .op = TF2_OP_CONV_TRANSPOSE, .int8 = true, .name = "deconv_int8", .choose = deconv_choose, .make = deconv_make};

@@ -14,7 +14,7 @@
 static bool only_convs_read(const struct tf2_graph *graph, tf2_tensor_id tensor)
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        for (uint32_t k = 0; k < graph->nodes[i].n_in; k++) {
+        for (uint32_t k = 0; k < graph->nodes[i].n_in && !graph->nodes[i].op->reads_shapes_only; k++) {
             if (graph->nodes[i].in[k] == tensor && (graph->nodes[i].op->id != TF2_OP_CONV || k != 0))
                 return false;
         }
@@ -65,7 +65,7 @@ static bool needs_float(const struct tf2__plan *plan, tf2_tensor_id input)
 {
     const struct tf2_graph *graph = plan->graph;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        for (uint32_t k = 0; k < graph->nodes[i].n_in; k++) {
+        for (uint32_t k = 0; k < graph->nodes[i].n_in && !graph->nodes[i].op->reads_shapes_only; k++) {
             if (graph->nodes[i].in[k] == input && tf2__plan_exact_pixels(plan, &graph->nodes[i]) == TF2_NO_TENSOR)
                 return true;
         }
