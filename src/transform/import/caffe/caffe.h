@@ -6,7 +6,7 @@
  *     prototxt*.c       the text format
  *     caffe_net.c       the file's layers in one form; who reads whose blob; which layers are needed
  *     caffe_build.c     adding to the graph, under names that are unique
- *     caffe_weights.c   blobs of the .caffemodel (or made up) for a layer
+ *     caffe_weights.c   blobs of the .caffemodel (or made up) for a layer; caffe_weights_video.c C3D's form of it
  *     caffe_types.c     the table: layer type to function
  *     caffe_window.c, caffe_unary.c, caffe_scale.c, caffe_shape.c, caffe_detect.c   the functions
  *
@@ -152,6 +152,12 @@ enum tf2_status tf2__caffe_axis(int32_t axis, uint32_t rank, uint32_t *canonical
 #define TF2__CAFFE_PARAM(variable, struct_name, INIT, field)                                                 \
     static const struct_name variable##_defaults = INIT;                                                     \
     const struct_name *variable = layer->param->field ? layer->param->field : &variable##_defaults
+
+/* --- caffe_weights_video.c --- */
+
+/* A weights file of C3D 1.0 in the usual form; NULL: it is none, or `allocator` failed. */
+Tf2__Caffe__WeightsNet *
+tf2__caffe_weights_unpack_video(ProtobufCAllocator *allocator, const uint8_t *data, size_t size_bytes);
 
 /* --- caffe_weights.c --- */
 

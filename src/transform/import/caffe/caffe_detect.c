@@ -37,7 +37,8 @@ static enum tf2_status copy_list(
 {
     if (n > TF2_PRIOR_BOX_MAX)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "%zu values of %s, at most %d are supported", n, what, TF2_PRIOR_BOX_MAX);
+            error, TF2_ERR_UNSUPPORTED, "%zu values of %s, at most %d are supported", n, what,
+            TF2_PRIOR_BOX_MAX);
     if (n)
         memcpy(to, from, n * sizeof(*to));
     *n_to = (uint32_t)n;
@@ -65,7 +66,8 @@ read_ratios(const Tf2__Caffe__PriorBoxParameter *p, struct tf2_prior_box_attr *a
             continue;
         if (attr->n_ratios + (p->flip ? 2 : 1) > TF2_PRIOR_BOX_MAX)
             return tf2__fail(
-                error, TF2_ERR_UNSUPPORTED, "more than %d aspect ratios, flipped ones included", TF2_PRIOR_BOX_MAX);
+                error, TF2_ERR_UNSUPPORTED, "more than %d aspect ratios, flipped ones included",
+                TF2_PRIOR_BOX_MAX);
         attr->ratio[attr->n_ratios++] = ratio;
         if (p->flip)
             attr->ratio[attr->n_ratios++] = 1 / ratio;
@@ -74,8 +76,8 @@ read_ratios(const Tf2__Caffe__PriorBoxParameter *p, struct tf2_prior_box_attr *a
 }
 
 /* One variance for all four numbers, or one each; without any, 0.1. */
-static enum tf2_status
-read_variances(const Tf2__Caffe__PriorBoxParameter *p, struct tf2_prior_box_attr *attr, struct tf2_error *error)
+static enum tf2_status read_variances(
+    const Tf2__Caffe__PriorBoxParameter *p, struct tf2_prior_box_attr *attr, struct tf2_error *error)
 {
     if (p->n_variance > 1 && p->n_variance != 4)
         return tf2__fail(error, TF2_ERR_VALUE, "%zu variances, wanted 1 or 4", p->n_variance);
@@ -99,7 +101,8 @@ read_grid(const Tf2__Caffe__PriorBoxParameter *p, struct tf2_prior_box_attr *att
     const uint32_t height = p->has_img_size ? p->img_size : p->img_h;
     const uint32_t width = p->has_img_size ? p->img_size : p->img_w;
     if (height > INT32_MAX || width > INT32_MAX)
-        return tf2__fail(error, TF2_ERR_VALUE, "an image of %u x %u pixels, wanted less than 2^31", width, height);
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "an image of %u x %u pixels, wanted less than 2^31", width, height);
     attr->image_height = (int32_t)height;
     attr->image_width = (int32_t)width;
     attr->step_height = p->has_step ? p->step : p->step_h;
@@ -111,7 +114,8 @@ read_grid(const Tf2__Caffe__PriorBoxParameter *p, struct tf2_prior_box_attr *att
 enum tf2_status
 tf2__caffe_prior_box(struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
-    TF2__CAFFE_PARAM(p, Tf2__Caffe__PriorBoxParameter, TF2__CAFFE__PRIOR_BOX_PARAMETER__INIT, prior_box_param);
+    TF2__CAFFE_PARAM(
+        p, Tf2__Caffe__PriorBoxParameter, TF2__CAFFE__PRIOR_BOX_PARAMETER__INIT, prior_box_param);
     const tf2_tensor_id in[2] = {tf2__caffe_in(caffe, layer, 0), tf2__caffe_in(caffe, layer, 1)};
     struct tf2_prior_box_attr attr = {.clip = p->clip};
     TF2__TRY(copy_list(p->min_size, p->n_min_size, "min_size", attr.min_size, &attr.n_sizes, error));
@@ -137,7 +141,8 @@ enum tf2_status tf2__caffe_detection_output(
     struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
     TF2__CAFFE_PARAM(
-        p, Tf2__Caffe__DetectionOutputParameter, TF2__CAFFE__DETECTION_OUTPUT_PARAMETER__INIT, detection_output_param);
+        p, Tf2__Caffe__DetectionOutputParameter, TF2__CAFFE__DETECTION_OUTPUT_PARAMETER__INIT,
+        detection_output_param);
     static const Tf2__Caffe__NonMaximumSuppressionParameter nms_defaults =
         TF2__CAFFE__NON_MAXIMUM_SUPPRESSION_PARAMETER__INIT;
     const Tf2__Caffe__NonMaximumSuppressionParameter *nms = p->nms_param ? p->nms_param : &nms_defaults;
@@ -158,7 +163,8 @@ enum tf2_status tf2__caffe_detection_output(
         .nms_eta = nms->eta,
     };
     if (p->num_classes < 1 || p->num_classes > INT32_MAX)
-        return tf2__fail(error, TF2_ERR_VALUE, "num_classes is %u, wanted 1 to %d", p->num_classes, INT32_MAX);
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "num_classes is %u, wanted 1 to %d", p->num_classes, INT32_MAX);
     attr.n_classes = (int32_t)p->num_classes;
     if (attr.background >= attr.n_classes)
         attr.background = -1;

@@ -116,7 +116,8 @@ static const char *v1_type(const Tf2__Caffe__V1LayerParameter *v1)
         [TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__DECONVOLUTION] = "Deconvolution",
     };
     static const char *const fork_names[] = {"Convolution3D", "Pooling3D", "VideoData"};
-    const unsigned type = v1->has_type ? (unsigned)v1->type : TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__NONE;
+    const unsigned type =
+        v1->has_type ? (unsigned)v1->type : TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__NONE;
     const unsigned first_of_fork = TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__CONVOLUTION3D;
     if (type >= first_of_fork && type - first_of_fork < TF2__COUNT(fork_names))
         return fork_names[type - first_of_fork];
@@ -404,10 +405,12 @@ read_video_layer(struct tf2__caffe *caffe, struct tf2__caffe_layer *layer, struc
     TF2__CAFFE_PARAM(
         video, Tf2__Caffe__VideoDataParameter, TF2__CAFFE__VIDEO_DATA_PARAMETER__INIT, video_data_param);
     TF2__CAFFE_PARAM(
-        transform, Tf2__Caffe__TransformationParameter, TF2__CAFFE__TRANSFORMATION_PARAMETER__INIT, transform_param);
+        transform, Tf2__Caffe__TransformationParameter, TF2__CAFFE__TRANSFORMATION_PARAMETER__INIT,
+        transform_param);
     const uint32_t crop = video->crop_size ? video->crop_size : transform->crop_size;
     const int64_t dim[] = {
-        video->batch_size, 3, video->new_length, crop ? crop : video->new_height, crop ? crop : video->new_width};
+        video->batch_size, 3, video->new_length, crop ? crop : video->new_height,
+        crop ? crop : video->new_width};
     if (layer->param->n_top && !declare_shape(caffe, layer->out[0], dim, TF2__COUNT(dim)))
         return tf2__fail_memory(error, sizeof(struct tf2_shape), "an input's shape");
     return TF2_OK;

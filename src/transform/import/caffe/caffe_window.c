@@ -31,7 +31,8 @@ static enum tf2_status read_video(const struct spatial *s, int32_t *result, stru
         s->has_time ? s->time : s->fallback, s->n_values ? s->values[0] : s->fallback,
         s->n_values ? s->values[0] : s->fallback};
     if (s->has_h || s->has_w || s->n_values > 1)
-        return tf2__fail(error, TF2_ERR_VALUE, "more than one %s, wanted one for both height and width", s->what);
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "more than one %s, wanted one for both height and width", s->what);
     for (int d = 0; d < 3; d++) {
         if (values[d] > INT32_MAX)
             return tf2__fail(error, TF2_ERR_VALUE, "%s is %u, wanted less than 2^31", s->what, values[d]);
@@ -45,7 +46,8 @@ read_spatial(const struct spatial *s, uint32_t n_spatial, int32_t *result, struc
 {
     bool by_name = s->has_h || s->has_w;
     if (s->video && n_spatial != 3)
-        return tf2__fail(error, TF2_ERR_SHAPE, "%u spatial dimensions, wanted time, height and width", n_spatial);
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "%u spatial dimensions, wanted time, height and width", n_spatial);
     if (s->video)
         return read_video(s, result, error);
     if (s->has_time)
@@ -86,13 +88,12 @@ static enum tf2_status read_conv_window(
     const Tf2__Caffe__ConvolutionParameter *p, uint32_t n, bool video, struct tf2_window *window,
     struct tf2_error *error)
 {
-    const struct spatial kernel = {
-        "kernel_size", p->kernel_size, p->n_kernel_size, p->has_kernel_h,    p->has_kernel_w,
-        p->kernel_h,   p->kernel_w,    0,                video,              p->has_kernel_depth,
-        p->kernel_depth};
-    const struct spatial stride = {"stride",           p->stride,   p->n_stride, p->has_stride_h,
-                                   p->has_stride_w,    p->stride_h, p->stride_w, 1,
-                                   video,              p->has_temporal_stride, p->temporal_stride};
+    const struct spatial kernel = {"kernel_size",   p->kernel_size,      p->n_kernel_size, p->has_kernel_h,
+                                   p->has_kernel_w, p->kernel_h,         p->kernel_w,      0,
+                                   video,           p->has_kernel_depth, p->kernel_depth};
+    const struct spatial stride = {
+        "stride",    p->stride, p->n_stride, p->has_stride_h,        p->has_stride_w,   p->stride_h,
+        p->stride_w, 1,         video,       p->has_temporal_stride, p->temporal_stride};
     const struct spatial pad = {"pad",    p->pad, p->n_pad, p->has_pad_h,        p->has_pad_w,   p->pad_h,
                                 p->pad_w, 0,      video,    p->has_temporal_pad, p->temporal_pad};
     const struct spatial dilation = {
@@ -212,8 +213,8 @@ enum tf2_status tf2__caffe_convolution3d(
 }
 
 /* Caffe's weights [I, O / group, ...] as those of a convolution, [O, I / group, ...]. NULL: out of memory. */
-static float *
-turn_weights(struct tf2__caffe *caffe, const float *from, int64_t n_in, const struct tf2_shape *to, int64_t group)
+static float *turn_weights(
+    struct tf2__caffe *caffe, const float *from, int64_t n_in, const struct tf2_shape *to, int64_t group)
 {
     const int64_t n_taps = tf2_shape_count(to) / to->dim[0] / to->dim[1];
     const int64_t group_out = to->dim[0] / group, group_in = n_in / group;
@@ -277,15 +278,15 @@ enum tf2_status tf2__caffe_inner_product(
 }
 
 static enum tf2_status read_pool_window(
-    const Tf2__Caffe__PoolingParameter *p, uint32_t n, bool video, struct tf2_window *window, struct tf2_error *error)
+    const Tf2__Caffe__PoolingParameter *p, uint32_t n, bool video, struct tf2_window *window,
+    struct tf2_error *error)
 {
-    const struct spatial kernel = {
-        "kernel_size", &p->kernel_size, p->has_kernel_size, p->has_kernel_h, p->has_kernel_w,
-        p->kernel_h,   p->kernel_w,     0,                  video,           p->has_kernel_depth,
-        p->kernel_depth};
-    const struct spatial stride = {"stride",        &p->stride,             p->has_stride, p->has_stride_h,
-                                   p->has_stride_w, p->stride_h,            p->stride_w,   1,
-                                   video,           p->has_temporal_stride, p->temporal_stride};
+    const struct spatial kernel = {"kernel_size",   &p->kernel_size,     p->has_kernel_size, p->has_kernel_h,
+                                   p->has_kernel_w, p->kernel_h,         p->kernel_w,        0,
+                                   video,           p->has_kernel_depth, p->kernel_depth};
+    const struct spatial stride = {
+        "stride",    &p->stride, p->has_stride, p->has_stride_h,        p->has_stride_w,   p->stride_h,
+        p->stride_w, 1,          video,         p->has_temporal_stride, p->temporal_stride};
     const struct spatial pad = {"pad",    &p->pad, p->has_pad, p->has_pad_h,        p->has_pad_w,   p->pad_h,
                                 p->pad_w, 0,       video,      p->has_temporal_pad, p->temporal_pad};
     TF2__TRY(read_spatial(&stride, n, window->stride, error));
@@ -328,8 +329,8 @@ check_last_window(const struct tf2_pool_attr *attr, const struct tf2_shape *x, s
 }
 
 static enum tf2_status pool(
-    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, const Tf2__Caffe__PoolingParameter *p, bool video,
-    struct tf2_error *error)
+    struct tf2__caffe *caffe, const struct tf2__caffe_layer *layer, const Tf2__Caffe__PoolingParameter *p,
+    bool video, struct tf2_error *error)
 {
     const struct tf2_shape *x = tf2__caffe_in_shape(caffe, layer, 0);
     const tf2_tensor_id in = tf2__caffe_in(caffe, layer, 0);
@@ -344,7 +345,8 @@ static enum tf2_status pool(
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "stochastic pooling is not supported");
     if (x->n_dims != (video ? 5 : 4))
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "input of %u dimensions, wanted N, C, %sH, W", x->n_dims, video ? "L, " : "");
+            error, TF2_ERR_SHAPE, "input of %u dimensions, wanted N, C, %sH, W", x->n_dims,
+            video ? "L, " : "");
     TF2__TRY(read_pool_window(p, x->n_dims - 2, video, &attr.window, error));
     TF2__TRY(check_last_window(&attr, x, error));
     return tf2__caffe_whole_node(caffe, layer, TF2_OP_POOL, &attr, &in, 1, error);
