@@ -25,8 +25,8 @@ static tf2_tensor_id some_map(struct kgraph *k, struct tf2_shape shape)
 
 /* --- transposed convolutions --- */
 
-static tf2_tensor_id deconv(
-    struct kgraph *k, tf2_tensor_id x, int64_t n_out, int64_t kernel, int64_t group, int64_t max_stride)
+static tf2_tensor_id
+deconv(struct kgraph *k, tf2_tensor_id x, int64_t n_out, int64_t kernel, int64_t group, int64_t max_stride)
 {
     struct tf2_conv_transpose_attr attr = {.group = (int32_t)group};
     struct tf2_shape shape = *kshape(k, x);
@@ -57,7 +57,8 @@ static void finish(struct kgraph *k, tf2_tensor_id y)
 {
     if (kchance(k, 3))
         y = knode(
-            k, TF2_OP_SCALE, &(struct tf2_scale_attr){.axis = 1}, KIN(y, kconstant(k, KSHAPE(kshape(k, y)->dim[1]))));
+            k, TF2_OP_SCALE, &(struct tf2_scale_attr){.axis = 1},
+            KIN(y, kconstant(k, KSHAPE(kshape(k, y)->dim[1]))));
     if (kchance(k, 2))
         y = kactivation(k, y, (enum tf2_activation_kind)krange(k, 1, 7));
     if (kchance(k, 3))
