@@ -156,12 +156,14 @@ static struct tf2_window square(int32_t kernel, int32_t stride, int32_t pad)
 }
 
 tf2_tensor_id bench_node(
-    struct bench_net *net, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in, size_t n_in)
+    struct bench_net *net, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in,
+    size_t n_in)
 {
     return node(net, op, "", name, attr, in, n_in);
 }
 
-tf2_tensor_id bench_constant(struct bench_net *net, const char *layer, const char *suffix, int64_t n, double value)
+tf2_tensor_id
+bench_constant(struct bench_net *net, const char *layer, const char *suffix, int64_t n, double value)
 {
     return vector(net, layer, suffix, n, value, 0);
 }

@@ -67,9 +67,11 @@ tf2_tensor_id
 bench_concat_axis(struct bench_net *net, const tf2_tensor_id *x, size_t n, const char *name, int32_t axis);
 /* Any other node: operator, attributes, inputs. */
 tf2_tensor_id bench_node(
-    struct bench_net *net, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in, size_t n_in);
+    struct bench_net *net, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in,
+    size_t n_in);
 /* A constant "<layer><suffix>" of n times the same number. */
-tf2_tensor_id bench_constant(struct bench_net *net, const char *layer, const char *suffix, int64_t n, double value);
+tf2_tensor_id
+bench_constant(struct bench_net *net, const char *layer, const char *suffix, int64_t n, double value);
 tf2_tensor_id bench_add(struct bench_net *net, tf2_tensor_id a, tf2_tensor_id b, const char *name);
 
 #endif

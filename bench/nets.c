@@ -68,7 +68,8 @@ static void squeezenet_1_0(struct bench_net *net)
 {
     static const struct squeezenet version = {
         .conv1 = {.channels = 96, .kernel = 7, .stride = 2},
-        .conv10 = {.channels = BENCH_N_CLASSES, .kernel = 1, .pad = 1, .gain = GAIN_SQUEEZENET}, /* the file pads */
+        .conv10 =
+            {.channels = BENCH_N_CLASSES, .kernel = 1, .pad = 1, .gain = GAIN_SQUEEZENET}, /* the file pads */
         .pools = 1 << 4 | 1 << 8,
     };
     squeezenet(net, &version);

@@ -7,14 +7,14 @@
 
 #include <stdio.h>
 
-#define COUNT(array)       (sizeof(array) / sizeof((array)[0]))
-#define GAIN_LAST          0.5
-#define GAIN_LINEAR        0.5 /* the scale of a linear layer: what is added up does not grow then */
-#define NAME_BYTES         48
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define GAIN_LAST    0.5
+#define GAIN_LINEAR  0.5 /* the scale of a linear layer: what is added up does not grow then */
+#define NAME_BYTES   48
 
 /* Convolution `name`, "<name>/bn", "<name>/scale". */
-static tf2_tensor_id
-conv_norm(struct bench_net *net, tf2_tensor_id x, const char *name, const struct bench_conv *conv, double gain)
+static tf2_tensor_id conv_norm(
+    struct bench_net *net, tf2_tensor_id x, const char *name, const struct bench_conv *conv, double gain)
 {
     char norm[NAME_BYTES], scale[NAME_BYTES];
     snprintf(norm, sizeof(norm), "%s/bn", name);
@@ -24,7 +24,8 @@ conv_norm(struct bench_net *net, tf2_tensor_id x, const char *name, const struct
 
 /* The same for "conv<number><part>", then "relu<number><part>". */
 static tf2_tensor_id layer(
-    struct bench_net *net, tf2_tensor_id x, const char *number, const char *part, const struct bench_conv *conv)
+    struct bench_net *net, tf2_tensor_id x, const char *number, const char *part,
+    const struct bench_conv *conv)
 {
     char name[NAME_BYTES], relu[NAME_BYTES];
     snprintf(name, sizeof(name), "conv%s%s", number, part);
@@ -50,9 +51,10 @@ static const struct separable {
     const char *number;
     int32_t in, out, stride;
 } separables[] = {
-    {"2_1", 32, 64, 1},   {"2_2", 64, 128, 2},  {"3_1", 128, 128, 1}, {"3_2", 128, 256, 2}, {"4_1", 256, 256, 1},
-    {"4_2", 256, 512, 2}, {"5_1", 512, 512, 1}, {"5_2", 512, 512, 1}, {"5_3", 512, 512, 1}, {"5_4", 512, 512, 1},
-    {"5_5", 512, 512, 1}, {"5_6", 512, 1024, 2}, {"6", 1024, 1024, 1},
+    {"2_1", 32, 64, 1},   {"2_2", 64, 128, 2},  {"3_1", 128, 128, 1}, {"3_2", 128, 256, 2},
+    {"4_1", 256, 256, 1}, {"4_2", 256, 512, 2}, {"5_1", 512, 512, 1}, {"5_2", 512, 512, 1},
+    {"5_3", 512, 512, 1}, {"5_4", 512, 512, 1}, {"5_5", 512, 512, 1}, {"5_6", 512, 1024, 2},
+    {"6", 1024, 1024, 1},
 };
 
 void bench_net_mobilenet_v1(struct bench_net *net)
@@ -75,11 +77,11 @@ static const struct inverted {
     int32_t wide, out, stride;
     const char *sum; /* the layer that adds the input, or NULL */
 } inverteds[] = {
-    {"2_1", 32, 16, 1, NULL},         {"2_2", 96, 24, 2, NULL},         {"3_1", 144, 24, 1, "block_3_1"},
-    {"3_2", 144, 32, 2, NULL},        {"4_1", 192, 32, 1, "block_4_1"}, {"4_2", 192, 32, 1, "block_4_2"},
-    {"4_3", 192, 64, 1, NULL},        {"4_4", 384, 64, 1, "block_4_4"}, {"4_5", 384, 64, 1, "block_4_5"},
-    {"4_6", 384, 64, 1, "block_4_6"}, {"4_7", 384, 96, 2, NULL},        {"5_1", 576, 96, 1, "block_5_1"},
-    {"5_2", 576, 96, 1, "block_5_2"}, {"5_3", 576, 160, 2, NULL},       {"6_1", 960, 160, 1, "block_6_1"},
+    {"2_1", 32, 16, 1, NULL},          {"2_2", 96, 24, 2, NULL},         {"3_1", 144, 24, 1, "block_3_1"},
+    {"3_2", 144, 32, 2, NULL},         {"4_1", 192, 32, 1, "block_4_1"}, {"4_2", 192, 32, 1, "block_4_2"},
+    {"4_3", 192, 64, 1, NULL},         {"4_4", 384, 64, 1, "block_4_4"}, {"4_5", 384, 64, 1, "block_4_5"},
+    {"4_6", 384, 64, 1, "block_4_6"},  {"4_7", 384, 96, 2, NULL},        {"5_1", 576, 96, 1, "block_5_1"},
+    {"5_2", 576, 96, 1, "block_5_2"},  {"5_3", 576, 160, 2, NULL},       {"6_1", 960, 160, 1, "block_6_1"},
     {"6_2", 960, 160, 1, "block_6_2"}, {"6_3", 960, 320, 1, NULL},
 };
 
@@ -91,7 +93,12 @@ void bench_net_mobilenet_v2(struct bench_net *net)
         const struct inverted *s = &inverteds[i];
         const struct bench_conv expand = {.channels = s->wide, .kernel = 1, .no_bias = true};
         const struct bench_conv depthwise = {
-            .channels = s->wide, .kernel = 3, .stride = s->stride, .pad = 1, .group = s->wide, .no_bias = true};
+            .channels = s->wide,
+            .kernel = 3,
+            .stride = s->stride,
+            .pad = 1,
+            .group = s->wide,
+            .no_bias = true};
         const struct bench_conv linear = {.channels = s->out, .kernel = 1, .no_bias = true};
         const tf2_tensor_id shortcut = x;
         char name[NAME_BYTES];

@@ -10,11 +10,11 @@
 
 #include <stdio.h>
 
-#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
-#define N_CLASSES     21
-#define NORM_SCALE    20
-#define GAIN_HEAD     0.3
-#define NAME_BYTES    48
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define N_CLASSES    21
+#define NORM_SCALE   20
+#define GAIN_HEAD    0.3
+#define NAME_BYTES   48
 
 /* A map that boxes are predicted from. */
 static const struct source {
@@ -23,8 +23,8 @@ static const struct source {
     uint32_t n_ratios;
     float min_size, max_size, step;
 } sources[] = {
-    {"conv4_3_norm", 4, 2, 30, 60, 8},   {"fc7", 6, 4, 60, 111, 16},     {"conv6_2", 6, 4, 111, 162, 32},
-    {"conv7_2", 6, 4, 162, 213, 64},     {"conv8_2", 4, 2, 213, 264, 100}, {"conv9_2", 4, 2, 264, 315, 300},
+    {"conv4_3_norm", 4, 2, 30, 60, 8}, {"fc7", 6, 4, 60, 111, 16},       {"conv6_2", 6, 4, 111, 162, 32},
+    {"conv7_2", 6, 4, 162, 213, 64},   {"conv8_2", 4, 2, 213, 264, 100}, {"conv9_2", 4, 2, 264, 315, 300},
 };
 
 /* A 1 x 1 convolution and one of 3 x 3 behind it. */
@@ -32,8 +32,14 @@ static const struct extra {
     const char *reduce, *expand;
     struct bench_conv first, second;
 } extras[] = {
-    {"conv6_1", "conv6_2", {.channels = 256, .kernel = 1}, {.channels = 512, .kernel = 3, .stride = 2, .pad = 1}},
-    {"conv7_1", "conv7_2", {.channels = 128, .kernel = 1}, {.channels = 256, .kernel = 3, .stride = 2, .pad = 1}},
+    {"conv6_1",
+     "conv6_2",
+     {.channels = 256, .kernel = 1},
+     {.channels = 512, .kernel = 3, .stride = 2, .pad = 1}},
+    {"conv7_1",
+     "conv7_2",
+     {.channels = 128, .kernel = 1},
+     {.channels = 256, .kernel = 3, .stride = 2, .pad = 1}},
     {"conv8_1", "conv8_2", {.channels = 128, .kernel = 1}, {.channels = 256, .kernel = 3}},
     {"conv9_1", "conv9_2", {.channels = 128, .kernel = 1}, {.channels = 256, .kernel = 3}},
 };
@@ -122,9 +128,15 @@ static tf2_tensor_id confidences(struct bench_net *net, tf2_tensor_id joined)
 void bench_net_ssd_vgg(struct bench_net *net)
 {
     const struct tf2_detection_attr detect = {
-        .n_classes = N_CLASSES, .code = TF2_BOX_CENTER_SIZE, .confidence = 0.01f, .nms_threshold = 0.45f, .nms_eta = 1,
-        .top_k = 400, .keep_top_k = 200};
-    tf2_tensor_id maps[COUNT(sources)], offsets[COUNT(sources)], scores[COUNT(sources)], boxes[COUNT(sources)], in[3];
+        .n_classes = N_CLASSES,
+        .code = TF2_BOX_CENTER_SIZE,
+        .confidence = 0.01f,
+        .nms_threshold = 0.45f,
+        .nms_eta = 1,
+        .top_k = 400,
+        .keep_top_k = 200};
+    tf2_tensor_id maps[COUNT(sources)], offsets[COUNT(sources)], scores[COUNT(sources)],
+        boxes[COUNT(sources)], in[3];
     const tf2_tensor_id image = bench_input(net, 3, 300, 300);
     backbone(net, image, maps);
     maps[0] = normalize(net, maps[0], sources[0].name);

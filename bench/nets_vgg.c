@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 
-#define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
-#define GAIN_ALEXNET     0.15
-#define GAIN_VGG         0.25
-#define GAIN_C3D         0.25
-#define N_SPORTS         487
-#define NAME_BYTES       32
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define GAIN_ALEXNET 0.15
+#define GAIN_VGG     0.25
+#define GAIN_C3D     0.25
+#define N_SPORTS     487
+#define NAME_BYTES   32
 
 /* Fully connected "fc<n><suffix>", "relu<n>", "drop<n>". */
 static tf2_tensor_id dense_relu_drop(struct bench_net *net, tf2_tensor_id x, int n, const char *suffix)
@@ -97,8 +97,8 @@ void bench_net_c3d(struct bench_net *net)
         const char *pool; /* the pool that follows, or NULL */
         int32_t length;   /* its frames */
     } layers[] = {
-        {"1a", 64, "pool1", 1},  {"2a", 128, "pool2", 2}, {"3a", 256, NULL, 0},    {"3b", 256, "pool3", 2},
-        {"4a", 512, NULL, 0},    {"4b", 512, "pool4", 2}, {"5a", 512, NULL, 0},    {"5b", 512, "pool5", 2},
+        {"1a", 64, "pool1", 1}, {"2a", 128, "pool2", 2}, {"3a", 256, NULL, 0}, {"3b", 256, "pool3", 2},
+        {"4a", 512, NULL, 0},   {"4b", 512, "pool4", 2}, {"5a", 512, NULL, 0}, {"5b", 512, "pool5", 2},
     };
     tf2_tensor_id x = bench_input_video(net, 3, 16, 112, 112);
     for (size_t i = 0; i < COUNT(layers); i++) {

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NMSE  1e-9
-#define N_ITEMS   4
-#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define MAX_NMSE 1e-9
+#define N_ITEMS  4
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* --- building --- */
 
@@ -21,7 +21,8 @@ struct builder {
     uint64_t state;
 };
 
-static tf2_tensor_id constant(struct builder *b, const char *name, const struct tf2_shape *shape, double bound)
+static tf2_tensor_id
+constant(struct builder *b, const char *name, const struct tf2_shape *shape, double bound)
 {
     const size_t n = (size_t)tf2_shape_count(shape);
     float *data = golden_floats(n);
@@ -38,7 +39,8 @@ static tf2_tensor_id constant(struct builder *b, const char *name, const struct 
 }
 
 static tf2_tensor_id node(
-    struct builder *b, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in, size_t n_in)
+    struct builder *b, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in,
+    size_t n_in)
 {
     struct tf2_error error;
     tf2_tensor_id id;
@@ -93,7 +95,8 @@ static tf2_tensor_id layer(struct builder *b, tf2_tensor_id x, const char *name,
     tf2_tensor_id in[3] = {x, constant(b, text, &shape, sqrt(6 / fan_in))};
     snprintf(text, sizeof(text), "%s.bias", name);
     in[2] = constant(b, text, &bias, 0.1);
-    return l.transposed ? node(b, TF2_OP_CONV_TRANSPOSE, name, &attr, in, 3) : node(b, TF2_OP_CONV, name, &conv, in, 3);
+    return l.transposed ? node(b, TF2_OP_CONV_TRANSPOSE, name, &attr, in, 3)
+                        : node(b, TF2_OP_CONV, name, &conv, in, 3);
 }
 
 static tf2_tensor_id relu(struct builder *b, tf2_tensor_id x, const char *name)
@@ -102,7 +105,8 @@ static tf2_tensor_id relu(struct builder *b, tf2_tensor_id x, const char *name)
     return node(b, TF2_OP_ACTIVATION, name, &attr, &x, 1);
 }
 
-static tf2_tensor_id max_pool(struct builder *b, tf2_tensor_id x, const char *name, int32_t first, int32_t others)
+static tf2_tensor_id
+max_pool(struct builder *b, tf2_tensor_id x, const char *name, int32_t first, int32_t others)
 {
     const struct tf2_pool_attr attr = {
         .window = {.kernel = {first, others, others}, .stride = {first, others, others}}};
@@ -157,7 +161,8 @@ static struct tf2_model *build_video(void)
 
 static struct tf2_devices *devices; /* 0: OpenCL, 1: the reference */
 
-static void run(const struct tf2_model *model, size_t device, int64_t batch, const float *items, float *results)
+static void
+run(const struct tf2_model *model, size_t device, int64_t batch, const float *items, float *results)
 {
     const struct tf2_session_options options = {.batch = batch};
     struct tf2_session *session = NULL;
@@ -195,7 +200,8 @@ static struct tf2_model *quantize(const struct tf2_model *model, const char *con
     struct tf2_tensor_info info;
     struct tf2_error error;
     assert_int_equal(tf2_model_input(model, 0, &info), TF2_OK);
-    if (tf2_model_quantize(model, devices, 0, read_sample, &info, N_ITEMS, NULL, &result, &report, &error) != TF2_OK)
+    if (tf2_model_quantize(model, devices, 0, read_sample, &info, N_ITEMS, NULL, &result, &report, &error) !=
+        TF2_OK)
         fail_msg("%s", error.message);
     for (size_t i = 0; i < n_on_int; i++) {
         size_t k = 0;
@@ -236,7 +242,8 @@ check_classifier(struct tf2_model *model, const char *what, const char *const *o
     run(quantized, 0, N_ITEMS, items, other);
     assert_memory_equal(u8, other, sizeof(u8));
     const double similarity = cosine(u8, f32, N_ITEMS * 10);
-    print_message("  %s: NMSE %.1e, allowed %.0e; int8: cosine %.5f, wanted 0.999\n", what, nmse, MAX_NMSE, similarity);
+    print_message(
+        "  %s: NMSE %.1e, allowed %.0e; int8: cosine %.5f, wanted 0.999\n", what, nmse, MAX_NMSE, similarity);
     assert_true(nmse <= MAX_NMSE);
     assert_true(similarity >= 0.999);
     tf2_model_destroy(&quantized);
@@ -278,7 +285,11 @@ static struct tf2_model *build_detector(void)
 {
     const struct tf2_normalize_attr normalize = {.epsilon = 1e-10f};
     const struct tf2_prior_box_attr prior = {
-        .n_sizes = 1, .n_ratios = 2, .min_size = {12}, .ratio = {2, 0.5f}, .variance = {0.1f, 0.1f, 0.2f, 0.2f},
+        .n_sizes = 1,
+        .n_ratios = 2,
+        .min_size = {12},
+        .ratio = {2, 0.5f},
+        .variance = {0.1f, 0.1f, 0.2f, 0.2f},
         .offset = 0.5f};
     const struct tf2_reshape_attr rows = {.n_dims = 3, .dim = {0, -1, 3}};
     const struct tf2_softmax_attr softmax = {.axis = 2};

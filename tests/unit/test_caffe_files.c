@@ -95,7 +95,8 @@ static int check_layers(const struct caffe_net *net, const char *json, const cha
         read_string(at, "\"type\":", type, sizeof(type));
         struct tf2_shape wanted = read_shape(at);
         wanted.dim[0] = 1; /* the file's batch is only a suggestion */
-        bool any_rows = wanted.n_dims == 4 && wanted.dim[2] == -1; /* as many as are found: here all there may be */
+        bool any_rows =
+            wanted.n_dims == 4 && wanted.dim[2] == -1; /* as many as are found: here all there may be */
         int64_t macs = strtoll(strchr(strstr(at, "\"macs_per_image\""), ':') + 1, NULL, 10);
         tf2_tensor_id id = tf2__graph_find(net->graph, name);
         at = strchr(at, '}') + 1;

@@ -131,7 +131,9 @@ static void test_transposed_convolutions(void **state)
 {
     static const struct tf2_conv_transpose_attr attrs[] = {
         {.window = {.stride = {2, 3}}, .group = 1},
-        {.window = {.stride = {2, 2}, .pad_begin = {1, 0}, .pad_end = {0, 1}}, .group = 2, .output_pad = {0, 1}},
+        {.window = {.stride = {2, 2}, .pad_begin = {1, 0}, .pad_end = {0, 1}},
+         .group = 2,
+         .output_pad = {0, 1}},
         {.window = {.dilation = {2, 1}}},
         {.window = {.stride = {2, 2}, .auto_pad = TF2_AUTO_PAD_SAME_UPPER}},
         {.window = {.stride = {4, 1}, .auto_pad = TF2_AUTO_PAD_SAME_LOWER}},
@@ -301,12 +303,18 @@ static void test_digits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_activations),   cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_normalization), cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_factors),       cmocka_unit_test(test_eltwise),
-        cmocka_unit_test(test_moves),         cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_transposed_convolutions), cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_conv),          cmocka_unit_test(test_digits),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_normalization),
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_eltwise),
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_transposed_convolutions),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_digits),
     };
     int failed = cmocka_run_group_tests_name("export_onnx", tests, NULL, NULL);
     export_remove();

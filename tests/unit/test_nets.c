@@ -37,7 +37,8 @@ static const struct known nets[] = {
     {"resnet18", NULL, NULL, 11699132, 1814073344}, /* torchvision's numbers, BatchNorm counted as here */
     {"resnet50", "structure/ResNet-50-deploy.prototxt", "ResNet-50-deploy.prototxt", 25610269, 3857973248},
     {"vgg16", "structure/VGG16_deploy.prototxt", "VGG16_deploy.prototxt", 138357544, 15470264320},
-    {"alexnet", "structure/bvlc_alexnet_deploy.prototxt", "bvlc_alexnet_deploy.prototxt", 60965224, 724406816},
+    {"alexnet", "structure/bvlc_alexnet_deploy.prototxt", "bvlc_alexnet_deploy.prototxt", 60965224,
+     724406816},
     {"mobilenet_v1", "structure/mobilenet_v1_deploy.prototxt", "mobilenet_v1_deploy.prototxt", 4253891,
      568740352},
     {"mobilenet_v2", "structure/mobilenet_v2_deploy.prototxt", "mobilenet_v2_deploy.prototxt", 3540189,
@@ -53,12 +54,15 @@ static const struct {
     const char *type;
     enum tf2_op op;
 } caffe_types[] = {
-    {"Convolution", TF2_OP_CONV}, {"InnerProduct", TF2_OP_GEMM}, {"Pooling", TF2_OP_POOL},
-    {"ReLU", TF2_OP_ACTIVATION},  {"PReLU", TF2_OP_PRELU},       {"BatchNorm", TF2_OP_BATCH_NORM},
-    {"Scale", TF2_OP_SCALE},      {"LRN", TF2_OP_LRN},           {"Eltwise", TF2_OP_ELTWISE},
-    {"Concat", TF2_OP_CONCAT},    {"Dropout", TF2_OP_DROPOUT},   {"Softmax", TF2_OP_SOFTMAX},
-    {"Permute", TF2_OP_TRANSPOSE}, {"Flatten", TF2_OP_FLATTEN},  {"Reshape", TF2_OP_RESHAPE},
-    {"PriorBox", TF2_OP_PRIOR_BOX}, {"Normalize", TF2_OP_NORMALIZE}, {"DetectionOutput", TF2_OP_DETECTION_OUTPUT},
+    {"Convolution", TF2_OP_CONV},    {"InnerProduct", TF2_OP_GEMM},
+    {"Pooling", TF2_OP_POOL},        {"ReLU", TF2_OP_ACTIVATION},
+    {"PReLU", TF2_OP_PRELU},         {"BatchNorm", TF2_OP_BATCH_NORM},
+    {"Scale", TF2_OP_SCALE},         {"LRN", TF2_OP_LRN},
+    {"Eltwise", TF2_OP_ELTWISE},     {"Concat", TF2_OP_CONCAT},
+    {"Dropout", TF2_OP_DROPOUT},     {"Softmax", TF2_OP_SOFTMAX},
+    {"Permute", TF2_OP_TRANSPOSE},   {"Flatten", TF2_OP_FLATTEN},
+    {"Reshape", TF2_OP_RESHAPE},     {"PriorBox", TF2_OP_PRIOR_BOX},
+    {"Normalize", TF2_OP_NORMALIZE}, {"DetectionOutput", TF2_OP_DETECTION_OUTPUT},
 };
 
 static struct tf2_graph *build(const char *name, uint64_t seed)

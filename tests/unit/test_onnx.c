@@ -94,7 +94,8 @@ static void test_conv_transpose_output_shape(void **state)
         int64_t wanted;
         const char *auto_pad;
         int32_t begin, end, more;
-    } cases[] = {{10, NULL, 1, 0, 0}, {10, "SAME_UPPER", 0, 1, 0}, {10, "SAME_LOWER", 1, 0, 0}, {12, NULL, 0, 0, 1}};
+    } cases[] = {
+        {10, NULL, 1, 0, 0}, {10, "SAME_UPPER", 0, 1, 0}, {10, "SAME_LOWER", 1, 0, 0}, {12, NULL, 0, 0, 1}};
     (void)state;
     for (size_t i = 0; i < TF2__COUNT(cases); i++) {
         struct onnx_builder b;
@@ -456,14 +457,22 @@ static void test_batch_norm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),         cmocka_unit_test(test_conv_dimensions),
-        cmocka_unit_test(test_conv_transpose), cmocka_unit_test(test_conv_transpose_output_shape),
-        cmocka_unit_test(test_conv_transpose_refused), cmocka_unit_test(test_lp_normalization),
-        cmocka_unit_test(test_conv_refused), cmocka_unit_test(test_auto_pad),
-        cmocka_unit_test(test_pools),        cmocka_unit_test(test_second_output),
-        cmocka_unit_test(test_reduce),       cmocka_unit_test(test_lrn),
-        cmocka_unit_test(test_gemm),         cmocka_unit_test(test_gemm_matrix_c),
-        cmocka_unit_test(test_matmul),       cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_dimensions),
+        cmocka_unit_test(test_conv_transpose),
+        cmocka_unit_test(test_conv_transpose_output_shape),
+        cmocka_unit_test(test_conv_transpose_refused),
+        cmocka_unit_test(test_lp_normalization),
+        cmocka_unit_test(test_conv_refused),
+        cmocka_unit_test(test_auto_pad),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_second_output),
+        cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_lrn),
+        cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_gemm_matrix_c),
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_batch_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

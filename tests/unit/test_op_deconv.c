@@ -23,29 +23,96 @@ struct hand {
 };
 
 static const struct hand hands[] = {
-    {"stride 2: kernels side by side", {.window = {.stride = {2}}}, {3, {1, 1, 3}}, {3, {1, 1, 2}}, {1, 2, 3}, {1, 10},
-     0, {3, {1, 1, 6}}, {1, 10, 2, 20, 3, 30}},
-    {"stride 1: they overlap", {.group = 1}, {3, {1, 1, 3}}, {3, {1, 1, 2}}, {1, 2, 3}, {1, 10}, 0.5f, {3, {1, 1, 4}},
+    {"stride 2: kernels side by side",
+     {.window = {.stride = {2}}},
+     {3, {1, 1, 3}},
+     {3, {1, 1, 2}},
+     {1, 2, 3},
+     {1, 10},
+     0,
+     {3, {1, 1, 6}},
+     {1, 10, 2, 20, 3, 30}},
+    {"stride 1: they overlap",
+     {.group = 1},
+     {3, {1, 1, 3}},
+     {3, {1, 1, 2}},
+     {1, 2, 3},
+     {1, 10},
+     0.5f,
+     {3, {1, 1, 4}},
      {1.5f, 12.5f, 23.5f, 30.5f}},
-    {"padding is cut off", {.window = {.pad_begin = {1}, .pad_end = {2}}}, {3, {1, 1, 3}}, {3, {1, 1, 2}}, {1, 2, 3},
-     {1, 10}, 0, {3, {1, 1, 1}}, {12}},
-    {"stride larger than the kernel: gaps are bias", {.window = {.stride = {3}}}, {3, {1, 1, 2}}, {3, {1, 1, 2}}, {1, 2},
-     {1, 10}, 7, {3, {1, 1, 5}}, {8, 17, 7, 9, 27}},
-    {"dilation", {.window = {.dilation = {3}}}, {3, {1, 1, 2}}, {3, {1, 1, 2}}, {1, 2}, {1, 10}, 0, {3, {1, 1, 5}},
+    {"padding is cut off",
+     {.window = {.pad_begin = {1}, .pad_end = {2}}},
+     {3, {1, 1, 3}},
+     {3, {1, 1, 2}},
+     {1, 2, 3},
+     {1, 10},
+     0,
+     {3, {1, 1, 1}},
+     {12}},
+    {"stride larger than the kernel: gaps are bias",
+     {.window = {.stride = {3}}},
+     {3, {1, 1, 2}},
+     {3, {1, 1, 2}},
+     {1, 2},
+     {1, 10},
+     7,
+     {3, {1, 1, 5}},
+     {8, 17, 7, 9, 27}},
+    {"dilation",
+     {.window = {.dilation = {3}}},
+     {3, {1, 1, 2}},
+     {3, {1, 1, 2}},
+     {1, 2},
+     {1, 10},
+     0,
+     {3, {1, 1, 5}},
      {1, 2, 0, 10, 20}},
-    {"pixels added at the end", {.window = {.stride = {2}}, .output_pad = {1}}, {3, {1, 1, 2}}, {3, {1, 1, 2}}, {1, 2},
-     {1, 10}, 0, {3, {1, 1, 5}}, {1, 10, 2, 20, 0}},
-    {"same, the odd one at the end", {.window = {.stride = {2}, .auto_pad = TF2_AUTO_PAD_SAME_UPPER}}, {3, {1, 1, 2}},
-     {3, {1, 1, 3}}, {1, 2}, {1, 10, 100}, 0, {3, {1, 1, 4}}, {1, 10, 102, 20}},
-    {"same, the odd one at the beginning", {.window = {.stride = {2}, .auto_pad = TF2_AUTO_PAD_SAME_LOWER}},
-     {3, {1, 1, 2}}, {3, {1, 1, 3}}, {1, 2}, {1, 10, 100}, 0, {3, {1, 1, 4}}, {10, 102, 20, 200}},
-    {"groups", {.window = {.stride = {2}}, .group = 2}, {3, {1, 2, 2}}, {3, {2, 1, 1}}, {1, 2, 3, 4}, {10, 100}, 0,
-     {3, {1, 2, 3}}, {10, 0, 20, 300, 0, 400}},
-    {"bilinear, twice as large", {.window = {.stride = {2, 2}, .pad_begin = {1, 1}, .pad_end = {1, 1}}},
-     {4, {1, 1, 2, 2}}, {4, {1, 1, 4, 4}}, {16, 32, 48, 64},
-     {1 / 16.f, 3 / 16.f, 3 / 16.f, 1 / 16.f, 3 / 16.f, 9 / 16.f, 9 / 16.f, 3 / 16.f,
-      3 / 16.f, 9 / 16.f, 9 / 16.f, 3 / 16.f, 1 / 16.f, 3 / 16.f, 3 / 16.f, 1 / 16.f},
-     0, {4, {1, 1, 4, 4}},
+    {"pixels added at the end",
+     {.window = {.stride = {2}}, .output_pad = {1}},
+     {3, {1, 1, 2}},
+     {3, {1, 1, 2}},
+     {1, 2},
+     {1, 10},
+     0,
+     {3, {1, 1, 5}},
+     {1, 10, 2, 20, 0}},
+    {"same, the odd one at the end",
+     {.window = {.stride = {2}, .auto_pad = TF2_AUTO_PAD_SAME_UPPER}},
+     {3, {1, 1, 2}},
+     {3, {1, 1, 3}},
+     {1, 2},
+     {1, 10, 100},
+     0,
+     {3, {1, 1, 4}},
+     {1, 10, 102, 20}},
+    {"same, the odd one at the beginning",
+     {.window = {.stride = {2}, .auto_pad = TF2_AUTO_PAD_SAME_LOWER}},
+     {3, {1, 1, 2}},
+     {3, {1, 1, 3}},
+     {1, 2},
+     {1, 10, 100},
+     0,
+     {3, {1, 1, 4}},
+     {10, 102, 20, 200}},
+    {"groups",
+     {.window = {.stride = {2}}, .group = 2},
+     {3, {1, 2, 2}},
+     {3, {2, 1, 1}},
+     {1, 2, 3, 4},
+     {10, 100},
+     0,
+     {3, {1, 2, 3}},
+     {10, 0, 20, 300, 0, 400}},
+    {"bilinear, twice as large",
+     {.window = {.stride = {2, 2}, .pad_begin = {1, 1}, .pad_end = {1, 1}}},
+     {4, {1, 1, 2, 2}},
+     {4, {1, 1, 4, 4}},
+     {16, 32, 48, 64},
+     {1 / 16.f, 3 / 16.f, 3 / 16.f, 1 / 16.f, 3 / 16.f, 9 / 16.f, 9 / 16.f, 3 / 16.f, 3 / 16.f, 9 / 16.f,
+      9 / 16.f, 3 / 16.f, 1 / 16.f, 3 / 16.f, 3 / 16.f, 1 / 16.f},
+     0,
+     {4, {1, 1, 4, 4}},
      {9, 15, 21, 18, 18, 28, 36, 30, 30, 44, 52, 42, 27, 39, 45, 36}},
 };
 
@@ -74,8 +141,10 @@ static bool random_case(uint64_t *state, uint32_t n_spatial, struct deconv_case 
 {
     const int64_t group = ops_range(state, 1, 3);
     *c = (struct deconv_case){.attr = {.group = (int32_t)group}};
-    c->x = (struct tf2_shape){.n_dims = 2 + n_spatial, .dim = {ops_range(state, 1, 2), group * ops_range(state, 1, 3)}};
-    c->w = (struct tf2_shape){.n_dims = 2 + n_spatial, .dim = {group * ops_range(state, 1, 3), c->x.dim[1] / group}};
+    c->x = (struct tf2_shape){
+        .n_dims = 2 + n_spatial, .dim = {ops_range(state, 1, 2), group * ops_range(state, 1, 3)}};
+    c->w = (struct tf2_shape){
+        .n_dims = 2 + n_spatial, .dim = {group * ops_range(state, 1, 3), c->x.dim[1] / group}};
     c->y = (struct tf2_shape){.n_dims = 2 + n_spatial, .dim = {c->x.dim[0], c->w.dim[0]}};
     for (uint32_t d = 0; d < n_spatial; d++) {
         struct tf2_window *w = &c->attr.window;
@@ -95,8 +164,9 @@ static bool random_case(uint64_t *state, uint32_t n_spatial, struct deconv_case 
 }
 
 /* Calls add(...) for each weight and input pixel that meet an output: element numbers of dense x, w, y. */
-static void
-scatter(const struct deconv_case *c, void (*add)(void *data, int64_t x, int64_t w, int64_t y, int64_t o), void *data)
+static void scatter(
+    const struct deconv_case *c, void (*add)(void *data, int64_t x, int64_t w, int64_t y, int64_t o),
+    void *data)
 {
     const int64_t group_out = c->w.dim[0] / c->attr.group;
     struct tf2__walk xw, ww;
@@ -119,7 +189,8 @@ scatter(const struct deconv_case *c, void (*add)(void *data, int64_t x, int64_t 
                 at += i * y.stride[d];
             }
             if (inside)
-                add(data, tf2__walk_offset(&xw, &x), tf2__walk_offset(&ww, &w) + channel * w.stride[1], at, o);
+                add(data, tf2__walk_offset(&xw, &x), tf2__walk_offset(&ww, &w) + channel * w.stride[1], at,
+                    o);
         }
     }
 }
@@ -179,7 +250,8 @@ static void add_integer(void *data, int64_t x, int64_t w, int64_t y, int64_t o)
     q->y[y] += (int64_t)(Q_U8(*q->x)[x] - q->x->view.quant.zero_point) * Q_S8(*q->w)[w];
 }
 
-static void integer_case(const struct deconv_case *c, bool f32, bool bias, uint64_t *state, struct q_seen *seen)
+static void
+integer_case(const struct deconv_case *c, bool f32, bool bias, uint64_t *state, struct q_seen *seen)
 {
     struct q_tensor in[3] = {q_dense(TF2_DTYPE_U8, c->x), q_dense(TF2_DTYPE_S8, c->w)};
     const struct tf2_activation activation = {.kind = (enum tf2_activation_kind)ops_range(state, 0, 1)};
@@ -207,7 +279,8 @@ static void integer_case(const struct deconv_case *c, bool f32, bool bias, uint6
     scatter(c, add_integer, &integers);
     for (int64_t i = 0; i < n_y; i++) {
         const int64_t o = i / inner % c->y.dim[1];
-        const float factor = q_expect_factor((double)in[0].view.quant.scale * scales[o], f32 ? 1 : quant.scale);
+        const float factor =
+            q_expect_factor((double)in[0].view.quant.scale * scales[o], f32 ? 1 : quant.scale);
         const int32_t sum = (int32_t)(sums[i] + (bias ? Q_S32(in[2])[o] : 0));
         q_expect(&out, (size_t)i, (float)sum * factor, &activation, seen);
     }

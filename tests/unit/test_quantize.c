@@ -317,8 +317,9 @@ static void test_shapes_only(void **state)
     struct quantized q = quantize(&source, NULL);
     for (uint32_t i = 0; i < q.model->graph->n_nodes; i++)
         assert_int_not_equal(q.model->graph->nodes[i].op->id, TF2_OP_DEQUANTIZE);
-    const tf2_tensor_id read = q.model->graph->nodes[q.model->graph->tensors[tf2__graph_find(
-        q.model->graph, "boxes")].producer].in[0];
+    const tf2_tensor_id read =
+        q.model->graph->nodes[q.model->graph->tensors[tf2__graph_find(q.model->graph, "boxes")].producer]
+            .in[0];
     assert_int_equal(q.model->graph->tensors[read].dtype, TF2_DTYPE_U8);
     quantized_free(&q);
     tf2_model_destroy((struct tf2_model **)&source.model);

@@ -304,7 +304,8 @@ enum tf2_status tf2__cl_conv_launch(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv,
     const struct tf2__cl_conv_choice *choice, const float *weights);
 enum tf2_status tf2__cl_depthwise_launch(
-    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv, const float *weights);
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv,
+    const float *weights);
 /* Whether depthwise.cl and depthwise_int8.cl take it. */
 bool tf2__cl_is_depthwise(const struct tf2__cl_conv *conv);
 /* The step's bias, or NULL. */

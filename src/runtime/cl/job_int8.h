@@ -10,7 +10,7 @@
 
 struct tf2__cl_job {
     const struct tf2__step *step;
-    const int8_t *weights; /* [O, I / group, k...]; NULL while choosing */
+    const int8_t *weights;      /* [O, I / group, k...]; NULL while choosing */
     int64_t n_pixels, n_inputs; /* inputs of one output: a row of weights */
     int64_t groups, in_per_group, out_per_group;
     int64_t x_group;  /* bytes from one group's inputs to the next */
@@ -41,7 +41,7 @@ enum tf2_status tf2__cl_job_channels(
     uint32_t *scale);
 /* The weights in the order of the chosen kernel. */
 enum tf2_status tf2__cl_job_pack(
-    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice, int64_t lanes,
-    uint32_t *buffer);
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice,
+    int64_t lanes, uint32_t *buffer);
 
 #endif

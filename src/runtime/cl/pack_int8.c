@@ -16,8 +16,8 @@ static int64_t pair_channel(int64_t position)
 }
 
 /* The sum of zero points times weights of an output channel, which goes into its bias. */
-static uint32_t
-zero_point_sum(const struct tf2__cl_job *job, const struct tf2__quant *x, const int8_t *weights, int64_t group)
+static uint32_t zero_point_sum(
+    const struct tf2__cl_job *job, const struct tf2__quant *x, const int8_t *weights, int64_t group)
 {
     const int64_t n_positions = job->n_inputs / job->in_per_group;
     uint32_t sum = 0;
@@ -33,11 +33,13 @@ zero_point_sum(const struct tf2__cl_job *job, const struct tf2__quant *x, const 
 }
 
 enum tf2_status tf2__cl_job_channels(
-    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t lanes, bool pairs, uint32_t *bias, uint32_t *scale)
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t lanes, bool pairs, uint32_t *bias,
+    uint32_t *scale)
 {
     const struct tf2__plan_tensor *tensors = build->plan->tensors;
     const struct tf2__step *step = job->step;
-    const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]], *y = &tensors[step->out];
+    const struct tf2__plan_tensor *x = &tensors[step->in[0]], *w = &tensors[step->in[1]],
+                                  *y = &tensors[step->out];
     const int32_t *from = step->n_in > 2 && step->in[2] != TF2_NO_TENSOR ? tensors[step->in[2]].data : NULL;
     const double y_scale = y->dtype == TF2_DTYPE_U8 ? y->quant.scale : 1;
     const int64_t padded = tf2__round_up(job->out_per_group, lanes);
@@ -77,8 +79,8 @@ static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_tap
 }
 
 enum tf2_status tf2__cl_job_pack(
-    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice, int64_t lanes,
-    uint32_t *buffer)
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice,
+    int64_t lanes, uint32_t *buffer)
 {
     const int8_t *weights = job->weights;
     const struct tf2__cl_taps *taps = &choice->taps;

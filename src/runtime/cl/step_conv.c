@@ -418,7 +418,8 @@ const struct tf2__cl_row tf2__cl_row_gemm = {
 
 bool tf2__cl_is_depthwise(const struct tf2__cl_conv *p)
 {
-    return p->groups > 1 && p->in_per_group == 1 && p->out_per_group == 1 && p->x.stride_c == 1 && p->y.stride_c == 1;
+    return p->groups > 1 && p->in_per_group == 1 && p->out_per_group == 1 && p->x.stride_c == 1 &&
+           p->y.stride_c == 1;
 }
 
 static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step *step)
@@ -429,7 +430,8 @@ static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step 
 }
 
 enum tf2_status tf2__cl_depthwise_launch(
-    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p, const float *from)
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p,
+    const float *from)
 {
     const int64_t tile = 4; /* P in depthwise.cl */
     const float *from_bias = tf2__cl_conv_bias(build->plan, step);

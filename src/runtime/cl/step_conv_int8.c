@@ -79,8 +79,9 @@ static void describe(const struct tf2__plan *plan, const struct tf2__step *step,
 }
 
 /* Byte offsets of a pixel's inputs in the order of a row of weights: channels, then kernel positions. */
-static enum tf2_status
-make_taps(struct tf2__plan *plan, const struct tf2__cl_job *job, int32_t width, struct tf2__cl_taps *taps, struct tf2_error *error)
+static enum tf2_status make_taps(
+    struct tf2__plan *plan, const struct tf2__cl_job *job, int32_t width, struct tf2__cl_taps *taps,
+    struct tf2_error *error)
 {
     cl_int *offsets = tf2__arena_alloc(&plan->arena, (size_t)job->n_inputs, sizeof(*offsets));
     if (!offsets)
@@ -125,8 +126,9 @@ static bool can_pair(const struct tf2__plan *plan, const struct tf2__cl_job *job
 
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
  * one run per tap. */
-static enum tf2_status
-choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice, struct tf2_error *error)
+static enum tf2_status choose_runs(
+    struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
+    struct tf2_error *error)
 {
     choice->n_taps = INT64_MAX;
     for (int32_t run = 64; run >= (job->x_step ? 64 : 16); run /= 2) {
@@ -143,8 +145,8 @@ choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__c
 }
 
 static enum tf2_status choose_amx(
-    struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice, int64_t *scratch_bytes,
-    struct tf2_error *error)
+    struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
+    int64_t *scratch_bytes, struct tf2_error *error)
 {
     TF2__TRY(choose_runs(plan, job, choice, error));
     choice->pairs = can_pair(plan, job);
@@ -160,8 +162,8 @@ static enum tf2_status choose_amx(
 }
 
 static enum tf2_status choose_dot(
-    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
-    struct tf2_error *error)
+    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct tf2__cl_job *job,
+    struct tf2__cl_job_choice *choice, struct tf2_error *error)
 {
     size_t n_tiles;
     const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, &n_tiles);
@@ -176,7 +178,8 @@ static enum tf2_status choose_dot(
 
 /* What a layer costs either way, in cycles of the vector units: products, and what AMX adds to every output and input.
  * Measured on a Sapphire Rapids core. */
-static bool amx_pays(const struct tf2__cl_job *job, const struct tf2__cl_job_choice *amx, const struct tf2__cl_job_choice *dot)
+static bool amx_pays(
+    const struct tf2__cl_job *job, const struct tf2__cl_job_choice *amx, const struct tf2__cl_job_choice *dot)
 {
     double tiles = (double)tf2__ceil_div(job->n_pixels, 16), groups = (double)job->groups;
     double halves = (double)tf2__ceil_div(job->out_per_group, 16);
@@ -190,8 +193,8 @@ static bool amx_pays(const struct tf2__cl_job *job, const struct tf2__cl_job_cho
 
 /* *scratch_bytes: what the choice needs. */
 static enum tf2_status choose_job(
-    struct tf2__cl_device *device, struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
-    int64_t *scratch_bytes, struct tf2_error *error)
+    struct tf2__cl_device *device, struct tf2__plan *plan, const struct tf2__cl_job *job,
+    struct tf2__cl_job_choice *choice, int64_t *scratch_bytes, struct tf2_error *error)
 {
     struct tf2__cl_job_choice amx = {.amx = true};
     enum tf2__cl_dot dot;
@@ -225,7 +228,8 @@ static enum tf2_status choose(
 
 /* --- launches --- */
 
-static enum tf2_status make_pixels(struct tf2__cl_build *build, const struct tf2__cl_job *job, uint32_t *pixels)
+static enum tf2_status
+make_pixels(struct tf2__cl_build *build, const struct tf2__cl_job *job, uint32_t *pixels)
 {
     void *data;
     TF2__TRY(tf2__cl_buffer_map(build, 3 * job->n_pixels, pixels, &data));
@@ -261,8 +265,8 @@ static enum tf2_status arg_add(struct tf2__cl_build *build, const struct tf2__cl
 }
 
 /* What all kernels take first, up to the output's place. */
-static enum tf2_status arg_head(
-    struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t n_taps, const uint32_t *buffers)
+static enum tf2_status
+arg_head(struct tf2__cl_build *build, const struct tf2__cl_job *job, int64_t n_taps, const uint32_t *buffers)
 {
     TF2__TRY(tf2__cl_arg_tensor(build, job->step->in[0]));
     tf2__cl_arg_buffer(build, buffers[0]);
@@ -277,8 +281,9 @@ static enum tf2_status arg_head(
 }
 
 /* Packs everything and begins the launch of conv_int8.cl or conv_amx.cl. */
-static enum tf2_status
-begin(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice, int64_t lanes)
+static enum tf2_status begin(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice,
+    int64_t lanes)
 {
     uint32_t buffers[5]; /* weights, taps, pixels, bias, scale */
     TF2__TRY(tf2__cl_job_pack(build, job, choice, lanes, &buffers[0]));
@@ -305,7 +310,8 @@ static void arg_bounds(struct tf2__cl_build *build, const struct tf2__cl_job *jo
     tf2__cl_arg_int(build, y->quant.zero_point);
 }
 
-static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
+static enum tf2_status
+make_dot(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
 {
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
@@ -320,7 +326,8 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__c
     return TF2_OK;
 }
 
-static enum tf2_status make_amx(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
+static enum tf2_status
+make_amx(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
 {
     uint32_t gathered;
     void *data;
@@ -419,7 +426,8 @@ const struct tf2__cl_row tf2__cl_row_depthwise_int8 = {
 
 /* --- phases of transposed convolutions --- */
 
-static void describe_phase(const struct tf2__step *step, const struct tf2__cl_phase *phase, struct tf2__cl_job *job)
+static void
+describe_phase(const struct tf2__step *step, const struct tf2__cl_phase *phase, struct tf2__cl_job *job)
 {
     memset(job, 0, sizeof(*job));
     job->step = step;
@@ -482,8 +490,16 @@ static enum tf2_status deconv_make(struct tf2__cl_build *build, const struct tf2
 }
 
 const struct tf2__cl_row tf2__cl_row_deconv_depthwise_int8 = {
-    .op = TF2_OP_CONV_TRANSPOSE, .int8 = true, .name = "deconv_depthwise_int8", .fits = deconv_is_depthwise,
-    .choose = deconv_choose, .make = deconv_make};
+    .op = TF2_OP_CONV_TRANSPOSE,
+    .int8 = true,
+    .name = "deconv_depthwise_int8",
+    .fits = deconv_is_depthwise,
+    .choose = deconv_choose,
+    .make = deconv_make};
 
 const struct tf2__cl_row tf2__cl_row_deconv_int8 = {
-    .op = TF2_OP_CONV_TRANSPOSE, .int8 = true, .name = "deconv_int8", .choose = deconv_choose, .make = deconv_make};
+    .op = TF2_OP_CONV_TRANSPOSE,
+    .int8 = true,
+    .name = "deconv_int8",
+    .choose = deconv_choose,
+    .make = deconv_make};

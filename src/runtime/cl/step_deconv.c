@@ -20,15 +20,18 @@
 /* Each is a launch with tables of its own. */
 #define MAX_PHASES 4096
 
-static void resolve(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__window_dim dims[3])
+static void
+resolve(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__window_dim dims[3])
 {
     uint32_t n = 0;
     /* Cannot fail: the shapes were inferred with it. */
     (void)tf2__conv_transpose_resolve(
-        step->node->attr, &plan->tensors[step->in[0]].shape, &plan->tensors[step->in[1]].shape, dims, &n, NULL);
+        step->node->attr, &plan->tensors[step->in[0]].shape, &plan->tensors[step->in[1]].shape, dims, &n,
+        NULL);
     for (uint32_t d = 3; d-- > 0;)
-        dims[d] = d + n >= 3 ? dims[d + n - 3]
-                             : (struct tf2__window_dim){.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
+        dims[d] = d + n >= 3
+                      ? dims[d + n - 3]
+                      : (struct tf2__window_dim){.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
 }
 
 static int64_t phases_of(const struct tf2__window_dim *dim)
@@ -117,7 +120,8 @@ void *tf2__cl_phase_weights(
     const int64_t row = extent[0] * extent[1] * extent[2];
     const unsigned char *from = weights->data;
     const int64_t n = phase->kernel[0].n * phase->kernel[1].n * phase->kernel[2].n;
-    const int64_t n_taps = phase->conv.n_taps / phase->conv.in_per_group; /* n, or, without any, some of weight 0 */
+    const int64_t n_taps =
+        phase->conv.n_taps / phase->conv.in_per_group; /* n, or, without any, some of weight 0 */
     unsigned char *data = tf2__calloc(env, (size_t)(n_rows * n_taps), element_bytes), *to = data;
     for (int64_t r = 0; r < n_rows && n && data; r++, from += (size_t)row * element_bytes) {
         for (int64_t i = 0; i < n; i++, to += element_bytes) {
@@ -126,7 +130,8 @@ void *tf2__cl_phase_weights(
             const int64_t kd = phase->kernel[0].first + d * phase->kernel[0].step;
             const int64_t kh = phase->kernel[1].first + h * phase->kernel[1].step;
             const int64_t kw = phase->kernel[2].first + w * phase->kernel[2].step;
-            memcpy(to, from + (size_t)((kd * extent[1] + kh) * extent[2] + kw) * element_bytes, element_bytes);
+            memcpy(
+                to, from + (size_t)((kd * extent[1] + kh) * extent[2] + kw) * element_bytes, element_bytes);
         }
     }
     return data;
@@ -145,8 +150,9 @@ tf2__cl_phases_check(const struct tf2__plan *plan, const struct tf2__step *step,
     const int64_t n = tf2__cl_phases(plan, step);
     if (n > MAX_PHASES)
         return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "%s: strides whose product is above %d, the most that OpenCL devices take",
-            step->name, MAX_PHASES);
+            error, TF2_ERR_UNSUPPORTED,
+            "%s: strides whose product is above %d, the most that OpenCL devices take", step->name,
+            MAX_PHASES);
     return TF2_OK;
 }
 
@@ -157,8 +163,8 @@ static enum tf2_status depthwise_choose(
     return tf2__cl_phases_check(plan, step, error);
 }
 
-static enum tf2_status choose(
-    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+static enum tf2_status
+choose(struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
 {
     TF2__TRY(tf2__cl_phases_check(plan, step, error));
     const int64_t n = tf2__cl_phases(plan, step);
@@ -185,7 +191,8 @@ static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step 
         tf2__cl_phase_describe(build->plan, step, i, &phase);
         float *weights = tf2__cl_phase_weights(build->plan, step, &phase, env);
         if (!weights)
-            return tf2__fail_memory(build->error, (size_t)phase.conv.n_taps * sizeof(*weights), "weights of a phase");
+            return tf2__fail_memory(
+                build->error, (size_t)phase.conv.n_taps * sizeof(*weights), "weights of a phase");
         status = choices ? tf2__cl_conv_launch(build, step, &phase.conv, &choices[i], weights)
                          : tf2__cl_depthwise_launch(build, step, &phase.conv, weights);
         tf2__free(env, weights);
@@ -194,7 +201,10 @@ static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step 
 }
 
 const struct tf2__cl_row tf2__cl_row_deconv_depthwise = {
-    .op = TF2_OP_CONV_TRANSPOSE, .name = "deconv_depthwise", .fits = depthwise_fits, .choose = depthwise_choose,
+    .op = TF2_OP_CONV_TRANSPOSE,
+    .name = "deconv_depthwise",
+    .fits = depthwise_fits,
+    .choose = depthwise_choose,
     .make = make};
 
 const struct tf2__cl_row tf2__cl_row_deconv = {

@@ -27,8 +27,8 @@ static struct sizes find_sizes(const struct tf2__plan *plan, const struct tf2__s
     return s;
 }
 
-static enum tf2_status choose(
-    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
+static enum tf2_status
+choose(struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
 {
     const struct tf2_detection_attr *attr = step->node->attr;
     const struct sizes s = find_sizes(plan, step);
@@ -42,7 +42,8 @@ static enum tf2_status choose(
     return TF2_OK;
 }
 
-static enum tf2_status make_classes(struct tf2__cl_build *build, const struct tf2__step *step, const struct sizes *s)
+static enum tf2_status
+make_classes(struct tf2__cl_build *build, const struct tf2__step *step, const struct sizes *s)
 {
     const struct tf2_detection_attr *attr = step->node->attr;
     const struct tf2__plan_tensor *tensors = build->plan->tensors;

@@ -188,10 +188,10 @@ static enum tf2_status normalize_make(struct tf2__cl_build *build, const struct 
     uint32_t table, scale;
     tf2__cl_map_of(build->plan, step->in[0], &x);
     tf2__cl_map_of(build->plan, step->out, &y);
-    const cl_int t[13] = {
-        (cl_int)x.dim[0],    (cl_int)x.dim[1],    (cl_int)x.dim[2],    (cl_int)x.stride_n,  (cl_int)x.stride[0],
-        (cl_int)x.stride[1], (cl_int)x.stride[2], (cl_int)x.stride_c,  (cl_int)y.stride_n,  (cl_int)y.stride[0],
-        (cl_int)y.stride[1], (cl_int)y.stride[2], (cl_int)y.stride_c};
+    const cl_int t[13] = {(cl_int)x.dim[0],    (cl_int)x.dim[1],    (cl_int)x.dim[2],    (cl_int)x.stride_n,
+                          (cl_int)x.stride[0], (cl_int)x.stride[1], (cl_int)x.stride[2], (cl_int)x.stride_c,
+                          (cl_int)y.stride_n,  (cl_int)y.stride[0], (cl_int)y.stride[1], (cl_int)y.stride[2],
+                          (cl_int)y.stride_c};
     TF2__TRY(make_scale(build, step, x.c, &scale));
     TF2__TRY(tf2__cl_buffer_from(build, t, TF2__COUNT(t), &table));
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_NORM, "normalize_length"));

@@ -76,7 +76,8 @@ const char *tf2__export_conv_transpose(struct tf2__export *e, const struct tf2__
     bool any = false;
     uint32_t n;
     if (tf2__conv_transpose_resolve(
-            attr, tf2__export_shape(e, node->in[0]), tf2__export_shape(e, node->in[1]), dims, &n, NULL) != TF2_OK)
+            attr, tf2__export_shape(e, node->in[0]), tf2__export_shape(e, node->in[1]), dims, &n, NULL) !=
+        TF2_OK)
         return tf2__export_refuse(e, "its window does not fit");
     const char *weights = turned_weights(e, node, group);
     const char *y = tf2__export_main(

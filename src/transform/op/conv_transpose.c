@@ -53,14 +53,14 @@ static void sum_span(
             tf2__window_sources(&p->dim[1], kh, oh, 1, &h, &h_end);
             if (h < h_end)
                 add_row(
-                    p, w + kd * p->w.stride[0] + kh * p->w.stride[1], x + d * p->x.stride[0] + h * p->x.stride[1],
-                    span);
+                    p, w + kd * p->w.stride[0] + kh * p->w.stride[1],
+                    x + d * p->x.stride[0] + h * p->x.stride[1], span);
         }
     }
 }
 
-static void sum_row(
-    const struct deconv *p, const float *w, const float *x, double bias, int64_t od, int64_t oh, float *y)
+static void
+sum_row(const struct deconv *p, const float *w, const float *x, double bias, int64_t od, int64_t oh, float *y)
 {
     double sums[CHUNK];
     for (int64_t from = 0; from < p->dim[2].out; from += CHUNK) {

@@ -85,8 +85,8 @@ static void eval(
         sum += sum_element(&p, at[0], at[1], &at[2]);
         float factor =
             tf2__quant_factor((double)in[0].quant.scale * tf2__quant_scale(&in[1].quant, at[1]), sink.scale);
-        int64_t y = at[0] * p.y.n_stride + at[1] * p.y.c_stride + at[2] * p.y.stride[0] + at[3] * p.y.stride[1] +
-                    at[4] * p.y.stride[2];
+        int64_t y = at[0] * p.y.n_stride + at[1] * p.y.c_stride + at[2] * p.y.stride[0] +
+                    at[3] * p.y.stride[1] + at[4] * p.y.stride[2];
         tf2__int8_store(&sink, out->data, y, (float)(int32_t)sum * factor);
     }
 }

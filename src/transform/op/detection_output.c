@@ -148,7 +148,8 @@ static bool make_room(struct detector *p, float score)
     return true;
 }
 
-static void put_row(const struct detector *p, int64_t row, float image, float class, float score, const float *box)
+static void
+put_row(const struct detector *p, int64_t row, float image, float class, float score, const float *box)
 {
     *row_at(p, row, 0) = image;
     *row_at(p, row, 1) = class;
@@ -189,7 +190,7 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
     p.n_rows = out->shape.dim[2];
     for (p.image = 0; p.image < out->shape.dim[0]; p.image++) {
         p.n_used = 0;
-        for (int64_t class = 0; class < p.attr->n_classes; class++) {
+        for (int64_t class = 0; class < p.attr->n_classes; class ++) {
             if (class != p.attr->background)
                 detect_class(&p, class);
         }
@@ -207,7 +208,8 @@ static enum tf2_status check_attr(const struct tf2_detection_attr *a, struct tf2
             error, TF2_ERR_VALUE, "%d classes, wanted 1 to %d", a->n_classes, TF2__DETECTION_MAX_CLASSES);
     if (a->background < -1 || a->background >= a->n_classes)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "background class %d of %d, wanted -1 or one of them", a->background, a->n_classes);
+            error, TF2_ERR_VALUE, "background class %d of %d, wanted -1 or one of them", a->background,
+            a->n_classes);
     if (a->n_classes == 1 && a->background == 0)
         return tf2__fail(error, TF2_ERR_VALUE, "no class beside the background");
     if ((unsigned)a->code > TF2_BOX_CORNER_SIZE)
@@ -217,8 +219,8 @@ static enum tf2_status check_attr(const struct tf2_detection_attr *a, struct tf2
     TF2__TRY(tf2__check_finite(a->nms_eta, "nms_eta", error));
     if (a->nms_threshold < 0 || a->nms_eta < 0 || a->nms_eta > 1)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "nms_threshold %g, nms_eta %g, wanted 0 or more, and 0 to 1", a->nms_threshold,
-            a->nms_eta);
+            error, TF2_ERR_VALUE, "nms_threshold %g, nms_eta %g, wanted 0 or more, and 0 to 1",
+            a->nms_threshold, a->nms_eta);
     if (a->top_k < 0 || a->keep_top_k < 0)
         return tf2__fail(
             error, TF2_ERR_VALUE, "top_k %d, keep_top_k %d, wanted 0 (all) or more", a->top_k, a->keep_top_k);

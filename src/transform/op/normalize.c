@@ -34,7 +34,9 @@ static enum tf2_status infer(
 }
 
 /* The shape of what is normalized together, and of where such regions begin. */
-static void split(const struct tf2_normalize_attr *a, struct tf2_shape x, struct tf2_shape *starts, struct tf2_shape *region)
+static void split(
+    const struct tf2_normalize_attr *a, struct tf2_shape x, struct tf2_shape *starts,
+    struct tf2_shape *region)
 {
     *starts = *region = x;
     for (uint32_t d = 0; d < x.n_dims; d++)

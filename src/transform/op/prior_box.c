@@ -7,11 +7,11 @@
 
 #include <math.h>
 
-static enum tf2_status check_list(
-    const float *values, uint32_t n, const char *what, struct tf2_error *error)
+static enum tf2_status check_list(const float *values, uint32_t n, const char *what, struct tf2_error *error)
 {
     if (n > TF2_PRIOR_BOX_MAX)
-        return tf2__fail(error, TF2_ERR_VALUE, "%u %ss, at most %d are supported", n, what, TF2_PRIOR_BOX_MAX);
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "%u %ss, at most %d are supported", n, what, TF2_PRIOR_BOX_MAX);
     for (uint32_t i = 0; i < n; i++) {
         TF2__TRY(tf2__check_finite(values[i], what, error));
         if (values[i] <= 0)
@@ -29,7 +29,8 @@ static enum tf2_status check_sizes(const struct tf2_prior_box_attr *a, struct tf
         return tf2__fail(error, TF2_ERR_VALUE, "no min_size, wanted one or more");
     if (a->n_max_sizes && a->n_max_sizes != a->n_sizes)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "%u max_sizes for %u min_sizes, wanted as many or none", a->n_max_sizes, a->n_sizes);
+            error, TF2_ERR_VALUE, "%u max_sizes for %u min_sizes, wanted as many or none", a->n_max_sizes,
+            a->n_sizes);
     for (uint32_t i = 0; i < a->n_max_sizes; i++) {
         if (a->max_size[i] <= a->min_size[i])
             return tf2__fail(
@@ -51,7 +52,8 @@ static enum tf2_status check_numbers(const struct tf2_prior_box_attr *a, struct 
             error, TF2_ERR_VALUE, "steps of %g, %g pixels, wanted 0 or more", a->step_height, a->step_width);
     if (a->image_height < 0 || a->image_width < 0)
         return tf2__fail(
-            error, TF2_ERR_VALUE, "an image of %d x %d pixels, wanted 0 or more", a->image_width, a->image_height);
+            error, TF2_ERR_VALUE, "an image of %d x %d pixels, wanted 0 or more", a->image_width,
+            a->image_height);
     return TF2_OK;
 }
 
@@ -76,7 +78,8 @@ static enum tf2_status infer(
     TF2__TRY(check_sizes(a, error));
     TF2__TRY(check_numbers(a, error));
     /* Below 2^31 * 272 * 4. */
-    *out = (struct tf2_shape){.n_dims = 3, .dim = {1, 2, in[0]->dim[2] * in[0]->dim[3] * boxes_per_pixel(a) * 4}};
+    *out = (struct tf2_shape){
+        .n_dims = 3, .dim = {1, 2, in[0]->dim[2] * in[0]->dim[3] * boxes_per_pixel(a) * 4}};
     return tf2__check_output(out, error);
 }
 

@@ -188,7 +188,8 @@ enum tf2_status tf2__conv_resolve(
 
 /* The output of one dimension, and what is cut off. */
 static enum tf2_status resolve_transposed(
-    struct tf2__window_dim *dim, enum tf2_auto_pad auto_pad, int64_t output_pad, uint32_t d, struct tf2_error *error)
+    struct tf2__window_dim *dim, enum tf2_auto_pad auto_pad, int64_t output_pad, uint32_t d,
+    struct tf2_error *error)
 {
     int64_t whole = (dim->in - 1) * dim->stride + window_extent(dim) + output_pad;
     if (output_pad < 0)
@@ -205,9 +206,8 @@ static enum tf2_status resolve_transposed(
     }
     if (dim->out < 1)
         return tf2__fail(
-            error, TF2_ERR_SHAPE,
-            "padding %lld, %lld in spatial dimension %u leaves nothing of %lld pixels", (long long)dim->pad_begin,
-            (long long)dim->pad_end, d, (long long)whole);
+            error, TF2_ERR_SHAPE, "padding %lld, %lld in spatial dimension %u leaves nothing of %lld pixels",
+            (long long)dim->pad_begin, (long long)dim->pad_end, d, (long long)whole);
     return TF2_OK;
 }
 

@@ -23,7 +23,8 @@
 
 bool tf2__scheme_has_weights(const struct tf2__node *node)
 {
-    return node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_CONV_TRANSPOSE || node->op->id == TF2_OP_GEMM;
+    return node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_CONV_TRANSPOSE ||
+           node->op->id == TF2_OP_GEMM;
 }
 
 bool tf2__scheme_is_data(const struct tf2_graph *graph, const struct tf2__node *node, uint32_t k)

@@ -102,7 +102,8 @@ static enum tf2_status want_f32(struct writer *w, tf2_tensor_id id, struct tf2_e
 }
 
 /* Of what only reads shapes: the inputs in whichever form there is. */
-static enum tf2_status write_shapes_only(struct writer *w, const struct tf2__node *node, struct tf2_error *error)
+static enum tf2_status
+write_shapes_only(struct writer *w, const struct tf2__node *node, struct tf2_error *error)
 {
     tf2_tensor_id in[TF2_MAX_NODE_INPUTS];
     for (uint32_t k = 0; k < node->n_in; k++) {

@@ -120,14 +120,16 @@ static enum tf2_status turned_weights(
     TF2__TRY(tf2__onnx_known_floats(onnx, node, 1, &w, error));
     if (w->shape.n_dims < 3 || w->shape.dim[0] != n_in || n_in % group || !w->count)
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "weights of shape %s, wanted %lld in dimension 0, a multiple of the %lld groups",
+            error, TF2_ERR_SHAPE,
+            "weights of shape %s, wanted %lld in dimension 0, a multiple of the %lld groups",
             tf2_shape_format(&w->shape, text, sizeof(text)), (long long)n_in, (long long)group);
     const int64_t group_in = n_in / group, group_out = w->shape.dim[1];
     const int64_t n_taps = w->count / n_in / group_out;
     shape = w->shape;
     shape.dim[1] = group_in;
     if (!tf2__mul_i64(group_out, group, &shape.dim[0]))
-        return tf2__fail(error, TF2_ERR_SHAPE, "%lld groups of %lld outputs", (long long)group, (long long)group_out);
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "%lld groups of %lld outputs", (long long)group, (long long)group_out);
     TF2__TRY(tf2__onnx_charge(onnx, (uint64_t)w->count * sizeof(float), error));
     TF2__TRY(tf2__onnx_alloc(onnx, w->count, sizeof(float), true, &data, error));
     const float *from = w->data;
@@ -141,7 +143,8 @@ static enum tf2_status turned_weights(
 }
 
 static enum tf2_status read_output_padding(
-    const struct tf2__onnx_node *node, uint32_t n, struct tf2_conv_transpose_attr *attr, struct tf2_error *error)
+    const struct tf2__onnx_node *node, uint32_t n, struct tf2_conv_transpose_attr *attr,
+    struct tf2_error *error)
 {
     struct tf2__onnx_list list;
     TF2__TRY(tf2__onnx_attr_list(node, "output_padding", &list, error));
@@ -181,7 +184,8 @@ static enum tf2_status read_output_shape(
     if (!list.given)
         return TF2_OK;
     if (list.n != x.n_dims - 2 || w.n_dims != x.n_dims)
-        return tf2__fail(error, TF2_ERR_SHAPE, "output_shape has %zu numbers, wanted %u", list.n, x.n_dims - 2);
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "output_shape has %zu numbers, wanted %u", list.n, x.n_dims - 2);
     for (uint32_t d = 0; d < x.n_dims - 2; d++)
         TF2__TRY(fit_output(attr, d, x.dim[2 + d], w.dim[2 + d], list.v[d], error));
     attr->window.auto_pad = TF2_AUTO_PAD_EXPLICIT;
