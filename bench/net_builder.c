@@ -27,7 +27,7 @@
 /* The dimensions of one constant. */
 struct extents {
     uint32_t n;
-    int64_t dim[4];
+    int64_t dim[5];
 };
 
 static uint64_t splitmix64(uint64_t *state)
@@ -143,25 +143,48 @@ static tf2_tensor_id node(
     return out;
 }
 
-/* A two-dimensional window. */
+/* A window that is the same in all dimensions. */
 static struct tf2_window square(int32_t kernel, int32_t stride, int32_t pad)
 {
     struct tf2_window window = {
-        .kernel = {kernel, kernel},
-        .stride = {stride, stride},
-        .pad_begin = {pad, pad},
-        .pad_end = {pad, pad},
+        .kernel = {kernel, kernel, kernel},
+        .stride = {stride, stride, stride},
+        .pad_begin = {pad, pad, pad},
+        .pad_end = {pad, pad, pad},
     };
     return window;
 }
 
-tf2_tensor_id bench_input(struct bench_net *net, int64_t channels, int64_t height, int64_t width)
+tf2_tensor_id bench_node(
+    struct bench_net *net, enum tf2_op op, const char *name, const void *attr, const tf2_tensor_id *in,
+    size_t n_in)
 {
-    struct tf2_shape shape = {4, {1, channels, height, width}};
+    return node(net, op, "", name, attr, in, n_in);
+}
+
+tf2_tensor_id
+bench_constant(struct bench_net *net, const char *layer, const char *suffix, int64_t n, double value)
+{
+    return vector(net, layer, suffix, n, value, 0);
+}
+
+static tf2_tensor_id input(struct bench_net *net, struct tf2_shape shape)
+{
     tf2_tensor_id tensor = TF2_NO_TENSOR;
     if (!failed(net))
         net->status = tf2_graph_add_input(net->graph, "data", TF2_DTYPE_F32, &shape, &tensor, net->error);
     return tensor;
+}
+
+tf2_tensor_id bench_input(struct bench_net *net, int64_t channels, int64_t height, int64_t width)
+{
+    return input(net, (struct tf2_shape){4, {1, channels, height, width}});
+}
+
+tf2_tensor_id
+bench_input_video(struct bench_net *net, int64_t channels, int64_t length, int64_t height, int64_t width)
+{
+    return input(net, (struct tf2_shape){5, {1, channels, length, height, width}});
 }
 
 void bench_output(struct bench_net *net, tf2_tensor_id x)
@@ -173,13 +196,18 @@ void bench_output(struct bench_net *net, tf2_tensor_id x)
 tf2_tensor_id
 bench_conv(struct bench_net *net, tf2_tensor_id x, const char *name, const struct bench_conv *conv)
 {
-    struct tf2_conv_attr attr = {.window = square(0, conv->stride, conv->pad)};
-    int64_t in_channels = channels_of(net, x);
-    int64_t k = conv->kernel;
+    const struct tf2_shape *shape = failed(net) ? NULL : tf2_graph_shape(net->graph, x);
+    const int64_t in_channels = channels_of(net, x) / (conv->group ? conv->group : 1);
+    struct tf2_conv_attr attr = {.window = square(0, conv->stride, conv->pad), .group = conv->group};
+    struct extents extents = {shape ? shape->n_dims : 4, {conv->channels, in_channels}};
+    int64_t fan_in = in_channels;
     tf2_tensor_id in[3] = {x};
-    in[1] = constant(
-        net, name, ".weights", (struct extents){4, {conv->channels, in_channels, k, k}}, 0,
-        weight_bound(in_channels * k * k, conv->gain));
+    for (uint32_t d = 2; d < extents.n; d++) {
+        extents.dim[d] = conv->kernel;
+        fan_in *= conv->kernel;
+        attr.window.dilation[d - 2] = conv->dilation;
+    }
+    in[1] = constant(net, name, ".weights", extents, 0, weight_bound(fan_in, conv->gain));
     if (!conv->no_bias)
         in[2] = vector(net, name, ".bias", conv->channels, 0, SMALL);
     return node(net, TF2_OP_CONV, "", name, &attr, in, conv->no_bias ? 2 : 3);
@@ -195,20 +223,29 @@ bench_conv_relu(struct bench_net *net, tf2_tensor_id x, const char *name, const 
 
 tf2_tensor_id bench_batch_norm(struct bench_net *net, tf2_tensor_id x, const char *tag, double gain)
 {
+    char norm[NAME_MAX_BYTES], scale[NAME_MAX_BYTES];
+    snprintf(norm, sizeof(norm), "bn%s", tag);
+    snprintf(scale, sizeof(scale), "scale%s", tag);
+    return bench_norm_scale(net, x, norm, scale, gain);
+}
+
+tf2_tensor_id bench_norm_scale(
+    struct bench_net *net, tf2_tensor_id x, const char *norm_name, const char *scale_name, double gain)
+{
     const struct tf2_batch_norm_attr norm = {.epsilon = 1e-5f};
     const struct tf2_scale_attr scale = {.axis = 1};
     int64_t n = channels_of(net, x);
     tf2_tensor_id in[5] = {x};
     /* Caffe's BatchNorm only normalizes; ones and zeros stand for the scale and bias that other formats have.
      */
-    in[1] = vector(net, tag, ".one", n, 1, 0);
-    in[2] = vector(net, tag, ".zero", n, 0, 0);
-    in[3] = vector(net, tag, ".mean", n, 0, SMALL);
-    in[4] = vector(net, tag, ".variance", n, 1, SPREAD);
-    in[0] = node(net, TF2_OP_BATCH_NORM, "bn", tag, &norm, in, 5);
-    in[1] = vector(net, tag, ".scale", n, gain, SPREAD * gain);
-    in[2] = vector(net, tag, ".offset", n, 0, SMALL);
-    return node(net, TF2_OP_SCALE, "scale", tag, &scale, in, 3);
+    in[1] = vector(net, norm_name, ".one", n, 1, 0);
+    in[2] = vector(net, norm_name, ".zero", n, 0, 0);
+    in[3] = vector(net, norm_name, ".mean", n, 0, SMALL);
+    in[4] = vector(net, norm_name, ".variance", n, 1, SPREAD);
+    in[0] = node(net, TF2_OP_BATCH_NORM, "", norm_name, &norm, in, 5);
+    in[1] = vector(net, scale_name, ".scale", n, gain, SPREAD * gain);
+    in[2] = vector(net, scale_name, ".offset", n, 0, SMALL);
+    return node(net, TF2_OP_SCALE, "", scale_name, &scale, in, 3);
 }
 
 tf2_tensor_id
@@ -246,6 +283,13 @@ tf2_tensor_id bench_max_pool(
     return node(net, TF2_OP_POOL, "", name, &attr, &x, 1);
 }
 
+tf2_tensor_id bench_max_pool_video(struct bench_net *net, tf2_tensor_id x, const char *name, int32_t length)
+{
+    struct tf2_pool_attr attr = {.kind = TF2_POOL_MAX, .rounding = TF2_POOL_CEIL, .window = square(2, 2, 0)};
+    attr.window.kernel[0] = attr.window.stride[0] = length;
+    return node(net, TF2_OP_POOL, "", name, &attr, &x, 1);
+}
+
 tf2_tensor_id bench_mean(struct bench_net *net, tf2_tensor_id x, const char *name, int32_t kernel)
 {
     const struct tf2_pool_attr attr = {
@@ -277,7 +321,13 @@ tf2_tensor_id bench_softmax(struct bench_net *net, tf2_tensor_id x, const char *
 
 tf2_tensor_id bench_concat(struct bench_net *net, const tf2_tensor_id *x, size_t n, const char *name)
 {
-    const struct tf2_axis_attr attr = {.axis = 1};
+    return bench_concat_axis(net, x, n, name, 1);
+}
+
+tf2_tensor_id
+bench_concat_axis(struct bench_net *net, const tf2_tensor_id *x, size_t n, const char *name, int32_t axis)
+{
+    const struct tf2_axis_attr attr = {.axis = axis};
     return node(net, TF2_OP_CONCAT, "", name, &attr, x, n);
 }
 

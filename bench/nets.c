@@ -3,7 +3,8 @@
  * nets.c: the built-in networks, layer for layer as in the Caffe definitions their authors published:
  * SqueezeNet v1.0 and v1.1 (Iandola et al. 2016), bvlc_googlenet (Szegedy et al. 2014), ResNet-50 (He et al.
  * 2015, strides in the 1x1 convolutions) and the three of MTCNN (Zhang et al. 2016). Layers have the names
- * they have there.
+ * they have there. ResNet-18 is that of the paper, with names like ResNet-50's. Other families have files of their own,
+ * see nets_families.h.
  *
  * PNet is fully convolutional and takes any picture; here 288 x 384, the first and largest level of the
  * pyramid for a 480 x 640 frame and the customary smallest face of 20 pixels (12 / 20 of the frame).
@@ -12,13 +13,12 @@
  * the softmax is then neither flat nor one-hot. bench/onnx_nets.py has the same gains.
  */
 #include "nets.h"
-#include "net_builder.h"
+#include "nets_families.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define COUNT(array)       (sizeof(array) / sizeof((array)[0]))
-#define N_CLASSES          1000
 #define GAIN_SQUEEZENET    1.0
 #define GAIN_GOOGLENET     0.4
 #define GAIN_RESNET_BRANCH 0.5 /* the last scale of a branch: 16 additions do not grow then */
@@ -68,7 +68,8 @@ static void squeezenet_1_0(struct bench_net *net)
 {
     static const struct squeezenet version = {
         .conv1 = {.channels = 96, .kernel = 7, .stride = 2},
-        .conv10 = {.channels = N_CLASSES, .kernel = 1, .pad = 1, .gain = GAIN_SQUEEZENET}, /* the file pads */
+        .conv10 =
+            {.channels = BENCH_N_CLASSES, .kernel = 1, .pad = 1, .gain = GAIN_SQUEEZENET}, /* the file pads */
         .pools = 1 << 4 | 1 << 8,
     };
     squeezenet(net, &version);
@@ -78,7 +79,7 @@ static void squeezenet_1_1(struct bench_net *net)
 {
     static const struct squeezenet version = {
         .conv1 = {.channels = 64, .kernel = 3, .stride = 2},
-        .conv10 = {.channels = N_CLASSES, .kernel = 1, .gain = GAIN_SQUEEZENET},
+        .conv10 = {.channels = BENCH_N_CLASSES, .kernel = 1, .gain = GAIN_SQUEEZENET},
         .pools = 1 << 3 | 1 << 5,
     };
     squeezenet(net, &version);
@@ -149,7 +150,7 @@ static void googlenet(struct bench_net *net)
         x = inception(net, x, &inceptions[i]);
     x = bench_mean(net, x, "pool5/7x7_s1", 7);
     x = bench_dropout(net, x, "pool5/drop_7x7_s1");
-    x = bench_dense(net, x, "loss3/classifier", N_CLASSES, GAIN_GOOGLENET);
+    x = bench_dense(net, x, "loss3/classifier", BENCH_N_CLASSES, GAIN_GOOGLENET);
     bench_output(net, bench_softmax(net, x, "prob"));
 }
 
@@ -189,6 +190,38 @@ static tf2_tensor_id bottleneck(
     return resnet_relu(net, bench_add(net, shortcut, x, sum), block, "");
 }
 
+/* Two convolutions of 3 x 3; the strides are in the first, and the shortcut is a convolution only where it has to be. */
+static tf2_tensor_id
+basic_block(struct bench_net *net, tf2_tensor_id x, const char *block, int32_t width, int32_t stride)
+{
+    const struct bench_conv wide = {.channels = width, .kernel = 1, .stride = stride, .no_bias = true};
+    const struct bench_conv a = {.channels = width, .kernel = 3, .stride = stride, .pad = 1, .no_bias = true};
+    const struct bench_conv b = {.channels = width, .kernel = 3, .pad = 1, .no_bias = true};
+    tf2_tensor_id shortcut = stride > 1 ? resnet_conv(net, x, block, "branch1", &wide, 1) : x;
+    char sum[16];
+    x = resnet_relu(net, resnet_conv(net, x, block, "branch2a", &a, 1), block, "_branch2a");
+    x = resnet_conv(net, x, block, "branch2b", &b, GAIN_RESNET_BRANCH);
+    snprintf(sum, sizeof(sum), "res%s", block);
+    return resnet_relu(net, bench_add(net, shortcut, x, sum), block, "");
+}
+
+static void resnet18(struct bench_net *net)
+{
+    const struct bench_conv conv1 = {.channels = 64, .kernel = 7, .stride = 2, .pad = 3, .no_bias = true};
+    tf2_tensor_id x = bench_input(net, 3, 224, 224);
+    x = bench_batch_norm(net, bench_conv(net, x, "conv1", &conv1), "_conv1", 1);
+    x = bench_max_pool(net, bench_relu(net, x, "conv1_relu"), "pool1", 3, 2, 0);
+    for (int stage = 0; stage < 4; stage++) {
+        for (int i = 0; i < 2; i++) {
+            const char block[] = {(char)('2' + stage), (char)('a' + i), '\0'};
+            x = basic_block(net, x, block, 64 << stage, stage > 0 && i == 0 ? 2 : 1);
+        }
+    }
+    x = bench_mean(net, x, "pool5", 7);
+    x = bench_dense(net, x, "fc1000", BENCH_N_CLASSES, GAIN_RESNET);
+    bench_output(net, bench_softmax(net, x, "prob"));
+}
+
 static void resnet50(struct bench_net *net)
 {
     static const int n_blocks[] = {3, 4, 6, 3};
@@ -203,7 +236,7 @@ static void resnet50(struct bench_net *net)
         }
     }
     x = bench_mean(net, x, "pool5", 7);
-    x = bench_dense(net, x, "fc1000", N_CLASSES, GAIN_RESNET);
+    x = bench_dense(net, x, "fc1000", BENCH_N_CLASSES, GAIN_RESNET);
     bench_output(net, bench_softmax(net, x, "prob"));
 }
 
@@ -270,7 +303,14 @@ static void mtcnn_onet(struct bench_net *net)
     X("squeezenet", squeezenet_1_1)                                                                          \
     X("squeezenet1.0", squeezenet_1_0)                                                                       \
     X("googlenet", googlenet)                                                                                \
+    X("resnet18", resnet18)                                                                                  \
     X("resnet50", resnet50)                                                                                  \
+    X("vgg16", bench_net_vgg16)                                                                              \
+    X("alexnet", bench_net_alexnet)                                                                          \
+    X("mobilenet_v1", bench_net_mobilenet_v1)                                                                \
+    X("mobilenet_v2", bench_net_mobilenet_v2)                                                                \
+    X("ssd_vgg", bench_net_ssd_vgg)                                                                          \
+    X("c3d", bench_net_c3d)                                                                                  \
     X("mtcnn_pnet", mtcnn_pnet)                                                                              \
     X("mtcnn_rnet", mtcnn_rnet)                                                                              \
     X("mtcnn_onet", mtcnn_onet)

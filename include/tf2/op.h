@@ -7,8 +7,8 @@
  * tensor's spatial dimensions (H, W for images). Axes count from the outermost dimension; negative ones from
  * the end.
  *
- * Operators work on float32. After quantization (tf2/quantize.h) many of them work on uint8 tensors instead; the
- * three last ones only exist there.
+ * Operators work on float32. After quantization (tf2/quantize.h) many of them work on uint8 tensors instead;
+ * quantize, dequantize and lookup only exist there.
  *
  * Zero-initialize an attribute struct (or take tf2_op_attr_defaults()) and set what differs.
  */
@@ -49,7 +49,13 @@ extern "C" {
     X(RESIZE, 21, "resize", struct tf2_resize_attr)    /* x */                                               \
     X(QUANTIZE, 22, "quantize", struct tf2_no_attr)    /* x float32, [offset [C] subtracted first]: uint8 */ \
     X(DEQUANTIZE, 23, "dequantize", struct tf2_no_attr) /* x uint8: float32 */                               \
-    X(LOOKUP, 24, "lookup", struct tf2_no_attr)        /* x uint8, table uint8 [256] or [C, 256] */
+    X(LOOKUP, 24, "lookup", struct tf2_no_attr)        /* x uint8, table uint8 [256] or [C, 256] */          \
+    X(CONV_TRANSPOSE, 25, "conv_transpose", struct tf2_conv_transpose_attr) /* x, weights [O, I/group, k...], \
+                                                                               [bias [O]] */                  \
+    X(NORMALIZE, 26, "normalize", struct tf2_normalize_attr) /* x, [scale [C] or [1]] */                      \
+    X(PRIOR_BOX, 27, "prior_box", struct tf2_prior_box_attr) /* map, image: only their sizes matter */        \
+    X(DETECTION_OUTPUT, 28, "detection_output", struct tf2_detection_attr) /* offsets [N, boxes * 4], scores  \
+                                                     [N, boxes * classes], priors [1, 2, boxes * 4] */
 
 enum tf2_op {
 #define TF2_OP_ENUM(name, number, text, attr) TF2_OP_##name = number,
@@ -269,6 +275,79 @@ struct tf2_resize_attr {
     enum tf2_resize_nearest nearest;
     int64_t size[TF2_MAX_SPATIAL];
     float scale[TF2_MAX_SPATIAL];
+};
+
+/*
+ * The transposed convolution (Caffe's Deconvolution): each input pixel adds kernel * its value to the output, `stride`
+ * pixels further for the next one. The window's padding is cut off the output:
+ *     output = (input - 1) * stride + (kernel - 1) * dilation + 1 - pad_begin - pad_end + output_pad
+ * SAME_UPPER, SAME_LOWER: output = input * stride, an odd pixel is cut off at the end, at the beginning. group as in
+ * tf2_conv_attr; weights have the output channel first, as a convolution's, and are not flipped.
+ */
+struct tf2_conv_transpose_attr {
+    struct tf2_window window;
+    int32_t group;
+    int32_t output_pad[TF2_MAX_SPATIAL]; /* pixels added at the end, 0 or more */
+};
+
+enum tf2_normalize_region {
+    TF2_NORMALIZE_CHANNELS = 0, /* the channels of each pixel */
+    TF2_NORMALIZE_ALL = 1,      /* all dimensions but the first */
+};
+
+/* y = scale * x / sqrt(epsilon + sum of squares over the region); 0 where that root is 0. epsilon: 0 or more. */
+struct tf2_normalize_attr {
+    enum tf2_normalize_region region;
+    float epsilon;
+};
+
+#define TF2_PRIOR_BOX_MAX 16
+
+/*
+ * The boxes that detectors of SSD's kind start from (Liu et al.: SSD, 2016), as corners x0, y0, x1, y1 relative to the
+ * image: [1, 2, H * W * boxes per pixel * 4], row 0 boxes, row 1 variances. At each pixel of the map [N, C, H, W] come for
+ * each size s, with m its max_size: s x s, then sqrt(s * m) square, then s * sqrt(r) x s / sqrt(r) for each ratio r.
+ */
+struct tf2_prior_box_attr {
+    uint32_t n_sizes;                     /* 1 or more */
+    uint32_t n_max_sizes;                 /* 0 or n_sizes */
+    uint32_t n_ratios;                    /* beside 1, which is always there */
+    float min_size[TF2_PRIOR_BOX_MAX];    /* pixels of the image */
+    float max_size[TF2_PRIOR_BOX_MAX];    /* each larger than its min_size */
+    float ratio[TF2_PRIOR_BOX_MAX];       /* width / height */
+    float variance[4];                    /* of x0, y0, x1, y1 */
+    bool clip;                            /* to 0 ... 1 */
+    int32_t image_height, image_width;    /* 0: those of the second input */
+    float step_height, step_width;        /* pixels of the image per pixel of the map; 0: the quotient of the sizes */
+    float offset;                         /* where in its pixel of the map the centre lies: 0.5 is its middle */
+};
+
+/* How the numbers that a detector predicts move its prior boxes. p: prior, v: its variances, t: predicted. */
+enum tf2_box_code {
+    TF2_BOX_CENTER_SIZE = 0, /* centre + t * v * size, size * exp(t * v) */
+    TF2_BOX_CORNER = 1,      /* corner + t * v */
+    TF2_BOX_CORNER_SIZE = 2, /* corner + t * v * size */
+};
+
+/*
+ * What a detector of SSD's kind found: [N, 1, keep_top_k, 7], a row for each box: 0, class, score, x0, y0, x1, y1
+ * relative to the image. Rows are ordered by class, then from high to low score; those behind the last box are -1, 0, 0,
+ * 0, 0, 0, 0. (Caffe has the image's number in front. Here dimension 0 is the image, so that a result does not depend on
+ * what else is in the batch.) Per class boxes with a score above `confidence` are taken, best first, at most top_k; each
+ * that overlaps a better one of its class by more than nms_threshold (intersection over union) is dropped; then
+ * the keep_top_k best of all classes stay.
+ */
+struct tf2_detection_attr {
+    int32_t n_classes;        /* background included */
+    int32_t background;       /* the class that is no object; -1: none */
+    enum tf2_box_code code;
+    bool boxes_per_class;     /* offsets [N, boxes * classes * 4] */
+    bool variance_in_offsets; /* the predicted numbers are multiplied by the variances already */
+    float confidence;
+    float nms_threshold;
+    float nms_eta;            /* after each box kept the threshold is multiplied by this while it is above 0.5; 0: 1 */
+    int32_t top_k;            /* 0: all */
+    int32_t keep_top_k;       /* 0: all that can be found */
 };
 
 /* The operator's name in messages and reports, such as "conv"; "invalid" for a number that is none. */

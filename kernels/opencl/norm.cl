@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * norm.cl: softmax and local response normalization, fp32.
+ * norm.cl: softmax, local response normalization and division by the root of the sum of squares, fp32.
  */
 
 /* The offset of row `row` over all reduced dimensions but the last; strides: of x or of y. */
@@ -175,5 +175,62 @@ __kernel void lrn_within(
         }
         const vf scale = power_minus(fma(sum, (vf)(alpha / n_window), (vf)(k)), beta);
         store_upto(LOADV(x + d * t[5] + h * t[6] + w * t[7] + c) * scale, y + c, n_channels - c);
+    }
+}
+
+/* The sum of squares of a pixel's channels. */
+static float sum_squares(__global const float *x, int n_channels, int stride)
+{
+    float sum = 0.0f;
+    int c = 0;
+    if (stride == 1) {
+        vf part = (vf)(0.0f);
+        for (; c + VW <= n_channels; c += VW) {
+            const vf v = LOADV(x + c);
+            part = fma(v, v, part);
+        }
+        float lane[VW];
+        STOREV(part, lane);
+        for (int k = 0; k < VW; k++)
+            sum += lane[k];
+    }
+    for (; c < n_channels; c++)
+        sum = fma(x[c * stride], x[c * stride], sum);
+    return sum;
+}
+
+/*
+ * normalize_length: y = scale * x / sqrt(epsilon + sum of x^2), of the channels of each pixel or of a whole image.
+ * NDRange: dimension 0: rows of pixels (n, d, h), or images. t: extents d, h, w, strides of x: n, d, h, w, c, of y: the
+ * same. scale: a factor per channel, padded to a vector.
+ */
+__kernel void normalize_length(
+    __global const float *restrict x, const int x_offset, __global float *restrict y, const int y_offset,
+    __global const float *restrict scale, __global const int *restrict t, const int n_channels, const int whole,
+    const float epsilon PART_ARGS)
+{
+    const int index = ID0, n_rows = t[0] * t[1];
+    const int n = whole ? index : index / n_rows, first = whole ? 0 : index % n_rows;
+    const int last = whole ? n_rows : first + 1;
+    const int sx = t[7], sy = t[12];
+    float sum = epsilon;
+    x += x_offset + n * t[3];
+    y += y_offset + n * t[8];
+    for (int row = first; row < last && whole; row++) {
+        for (int w = 0; w < t[2]; w++)
+            sum += sum_squares(x + row / t[1] * t[4] + row % t[1] * t[5] + w * t[6], n_channels, sx);
+    }
+    for (int row = first; row < last; row++) {
+        for (int w = 0; w < t[2]; w++) {
+            __global const float *from = x + row / t[1] * t[4] + row % t[1] * t[5] + w * t[6];
+            __global float *to = y + row / t[1] * t[9] + row % t[1] * t[10] + w * t[11];
+            const float squares = whole ? sum : epsilon + sum_squares(from, n_channels, sx);
+            const float factor = squares > 0.0f ? 1.0f / sqrt(squares) : 0.0f;
+            int c = 0;
+            for (; c + VW <= n_channels && sx == 1 && sy == 1; c += VW)
+                STOREV(LOADV(from + c) * factor * LOADV(scale + c), to + c);
+            for (; c < n_channels; c++)
+                to[c * sy] = from[c * sx] * factor * scale[c];
+        }
     }
 }

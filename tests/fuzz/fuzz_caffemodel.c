@@ -14,7 +14,11 @@ static const char definition[] =
     "layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: 'bn' }\n"
     "layer { name: 'scale' type: 'Scale' bottom: 'bn' top: 'scale' scale_param { bias_term: true } }\n"
     "layer { name: 'prelu' type: 'PReLU' bottom: 'scale' top: 'prelu' }\n"
-    "layer { name: 'ip' type: 'InnerProduct' bottom: 'prelu' top: 'ip' inner_product_param { num_output: 2 } "
+    "layer { name: 'norm' type: 'Normalize' bottom: 'prelu' top: 'norm' }\n"
+    "layer { name: 'deconv' type: 'Deconvolution' bottom: 'norm' top: 'deconv'\n"
+    "  convolution_param { num_output: 2 kernel_size: 1 } }\n"
+    "layer { name: 'ip' type: 'InnerProduct' bottom: 'deconv' top: 'ip' inner_product_param { num_output: 2 "
+    "} "
     "}\n";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * family_int8_conv.c: convolutions and inner products on integers: windows, groups, residuals, zero points,
+ * family_int8_conv.c: convolutions, also transposed, and inner products on integers: windows, groups, residuals, zero points,
  * numbers at the ends of their ranges, shapes at the edges of tiles.
  */
 #include <stdarg.h>
@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#include <math.h>
 
 #include "kint8.h"
 
@@ -430,6 +432,65 @@ static void gemm_wide(struct kgraph *k)
     koutput8(k, kgemm8(k, x, 1, kchannels(k, 40), kchance(k, 2), kchance(k, 2)));
 }
 
+/* --- transposed convolutions --- */
+
+static tf2_tensor_id deconv(struct kgraph *k, tf2_tensor_id x, int64_t n_out, int64_t kernel, int64_t group)
+{
+    struct tf2_conv_transpose_attr attr = {.group = (int32_t)group};
+    struct tf2_shape shape = *kshape(k, x);
+    const uint32_t n_spatial = shape.n_dims - 2;
+    attr.window = kwindow(k, n_spatial);
+    shape.dim[0] = n_out;
+    shape.dim[1] /= group;
+    for (uint32_t d = 0; d < n_spatial; d++) {
+        attr.window.stride[d] = (int32_t)krange(k, 1, n_spatial == 3 ? 2 : 3);
+        attr.output_pad[d] = (int32_t)(kchance(k, 3) ? krange(k, 0, 2) : 0);
+        shape.dim[2 + d] = krange(k, 1, kernel);
+    }
+    tf2_tensor_id w = kweights8(k, shape, kchance(k, 8));
+    const double size = 127 * 60 * sqrt((double)tf2_shape_count(&shape) / (double)n_out);
+    const double unit = (double)kquant_of(k, x)->scale * tf2__quant_scale(kquant_of(k, w), 0);
+    tf2_tensor_id b = kchance(k, 3) ? TF2_NO_TENSOR : kbias8(k, n_out, size);
+    const bool f32 = kchance(k, 5);
+    const struct tf2__quant quant = kquant_ties(k, fmin(fmax(unit * size / 100, 1e-5), 1e5), unit);
+    const struct tf2_activation activation = kactivation8(k, quant.scale);
+    for (;;) {
+        tf2_tensor_id y =
+            knode8_try(k, TF2_OP_CONV_TRANSPOSE, &attr, KIN(x, w, b), &activation, f32 ? NULL : &quant);
+        if (y != TF2_NO_TENSOR)
+            return y;
+        for (uint32_t d = 0; d < n_spatial; d++) { /* less is cut off */
+            attr.window.pad_begin[d] /= 2;
+            attr.window.pad_end[d] /= 2;
+        }
+    }
+}
+
+static void deconv_any(struct kgraph *k)
+{
+    const uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
+    tf2_tensor_id x = source(k, kmap_shape(k, kchance(k, 3) ? 70 : 20, n_spatial, n_spatial == 3 ? 4 : 9));
+    tf2_tensor_id y = deconv(k, x, kchannels(k, 40), 4, 1);
+    koutput8(k, kis_u8(k, y) && kchance(k, 3) ? kconv8_same(k, y, kchannels(k, 9)) : y);
+}
+
+static void deconv_group(struct kgraph *k)
+{
+    const uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
+    const int64_t group = krange(k, 2, 6);
+    struct tf2_shape shape = kmap_shape(k, 1, n_spatial, n_spatial == 3 ? 3 : 7);
+    shape.dim[1] = group * krange(k, 1, 9);
+    koutput8(k, deconv(k, source(k, shape), group * kchannels(k, 9), 3, group));
+}
+
+static void deconv_depthwise(struct kgraph *k)
+{
+    const uint32_t n_spatial = (uint32_t)krange(k, 1, 3);
+    struct tf2_shape shape = kmap_shape(k, 40, n_spatial, n_spatial == 3 ? 3 : 7);
+    shape.dim[1] += shape.dim[1] == 1;
+    koutput8(k, deconv(k, source(k, shape), shape.dim[1], 4, shape.dim[1]));
+}
+
 const struct kfamily8 families8_conv[] = {
     {.name = "int8_conv_1d", .build = conv_1d},
     {.name = "int8_conv_2d", .build = conv_2d},
@@ -455,6 +516,9 @@ const struct kfamily8 families8_conv[] = {
     {.name = "int8_conv_rgb", .build = conv_rgb},
     {.name = "int8_conv_chain", .build = conv_chain},
     {.name = "int8_conv_strided_channels", .build = conv_strided_channels},
+    {.name = "int8_deconv", .build = deconv_any},
+    {.name = "int8_deconv_group", .build = deconv_group},
+    {.name = "int8_deconv_depthwise", .build = deconv_depthwise},
     {.name = "int8_gemm_ranks", .build = gemm_ranks},
     {.name = "int8_gemm_head", .build = gemm_head},
     {.name = "int8_gemm_wide", .build = gemm_wide, .slow = 5},

@@ -83,6 +83,32 @@ static void add_attr(struct text *t, const struct tf2__node *node, const struct 
         add(t, " group=%d", ((const struct tf2_conv_attr *)attr)->group);
         add_window(t, &((const struct tf2_conv_attr *)attr)->window, n_spatial);
         break;
+    case TF2_OP_CONV_TRANSPOSE: {
+        const struct tf2_conv_transpose_attr *a = attr;
+        add(t, " group=%d output_pad=%d,%d,%d", a->group, a->output_pad[0], a->output_pad[1],
+            a->output_pad[2]);
+        add_window(t, &a->window, n_spatial);
+        break;
+    }
+    case TF2_OP_NORMALIZE: {
+        const struct tf2_normalize_attr *a = attr;
+        add(t, " region=%d epsilon=%g", (int)a->region, a->epsilon);
+        break;
+    }
+    case TF2_OP_PRIOR_BOX: {
+        const struct tf2_prior_box_attr *a = attr;
+        add(t, " sizes=%u max_sizes=%u ratios=%u clip=%d image=%dx%d", a->n_sizes, a->n_max_sizes,
+            a->n_ratios, a->clip, a->image_height, a->image_width);
+        break;
+    }
+    case TF2_OP_DETECTION_OUTPUT: {
+        const struct tf2_detection_attr *a = attr;
+        add(t, " classes=%d background=%d code=%d per_class=%d variance=%d", a->n_classes, a->background,
+            (int)a->code, a->boxes_per_class, a->variance_in_offsets);
+        add(t, " confidence=%g nms=%g,%g top_k=%d keep=%d", a->confidence, a->nms_threshold, a->nms_eta,
+            a->top_k, a->keep_top_k);
+        break;
+    }
     case TF2_OP_POOL:
         add_pool(t, attr, n_spatial);
         break;

@@ -111,6 +111,29 @@ static tf2_tensor_id grow_conv(struct grower *g, tf2_tensor_id x)
     return y == TF2_NO_TENSOR ? y : normalize(k, y, n_terms);
 }
 
+/* Twice as large, or half as much again; only what is small. */
+static tf2_tensor_id grow_deconv(struct grower *g, tf2_tensor_id x)
+{
+    struct kgraph *k = g->k;
+    const struct tf2_shape shape = *kshape(k, x);
+    struct tf2_conv_transpose_attr attr = {.group = kchance(k, 3) ? (int32_t)shape.dim[1] : 1};
+    struct tf2_shape weights = shape;
+    int64_t n_terms = shape.dim[1] / attr.group;
+    weights.dim[0] = attr.group > 1 ? shape.dim[1] : kchannels(k, 24);
+    weights.dim[1] = n_terms;
+    for (uint32_t d = 2; d < shape.n_dims; d++) {
+        if (shape.dim[d] > 9)
+            return TF2_NO_TENSOR;
+        attr.window.stride[d - 2] = (int32_t)krange(k, 1, 2);
+        attr.window.pad_begin[d - 2] = attr.window.pad_end[d - 2] = (int32_t)krange(k, 0, 1);
+        weights.dim[d] = krange(k, 2, 4);
+        n_terms *= weights.dim[d];
+    }
+    tf2_tensor_id w = kconstant(k, weights);
+    tf2_tensor_id y = knode_try(k, TF2_OP_CONV_TRANSPOSE, &attr, KIN(x, w));
+    return y == TF2_NO_TENSOR ? y : normalize(k, y, n_terms);
+}
+
 static tf2_tensor_id grow_gemm(struct grower *g, tf2_tensor_id x)
 {
     struct kgraph *k = g->k;
@@ -320,6 +343,8 @@ static tf2_tensor_id grow_one(struct grower *g)
     case 4:
         return is_map(g, x) ? grow_conv(g, x) : grow_gemm(g, x);
     case 5:
+        if (is_map(g, x) && kchance(g->k, 2))
+            return grow_deconv(g, x);
         return is_map(g, x) && !kchance(g->k, 3) ? grow_conv(g, x) : grow_gemm(g, x);
     case 6:
         return grow_affine(g, x);

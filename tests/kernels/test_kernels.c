@@ -91,6 +91,7 @@ int main(void)
     add_families(&suite, families_map);
     add_families(&suite, families_move);
     add_families(&suite, families_window);
+    add_families(&suite, families_detect);
     add_families(&suite, families_net);
     if (!getenv("TF2_TEST_FAMILY"))
         suite.tests[suite.n++] =

@@ -312,8 +312,7 @@ static void all_problems_are_in_one_report(void **state)
 {
     const char *text = INPUT_4D
         "strange: 1\n"
-        "layer { name: 'a' type: 'Deconvolution' bottom: 'data' top: 'a' convolution_param { num_output: 1 } "
-        "}\n"
+        "layer { name: 'a' type: 'MVN' bottom: 'data' top: 'a' mvn_param { eps: 1 } }\n"
         "layer { name: 'b' type: 'LSTM' bottom: 'a' top: 'b' lstm_param { x: 1 } }\n"
         "layer { name: 'c' type: 'Pooling' bottom: 'data' top: 'c' pooling_param { pool: STOCHASTIC } }\n"
         "layer { name: 'd' type: 'ReLU' bottom: 'data' top: 'd' relu_param { slope: 1 } }\n"
@@ -326,7 +325,7 @@ static void all_problems_are_in_one_report(void **state)
     caffe_net_import(&net, text, NULL, 0, NULL);
     caffe_net_fails(
         &net, TF2_ERR_UNSUPPORTED, "test.prototxt: 7 problems", "line 2, column 1: unknown field 'strange'",
-        "layer type Deconvolution is not supported (layer 'a', line 3)",
+        "layer type MVN is not supported (layer 'a', line 3)",
         "layer type LSTM is not supported (2 layers, the first is 'b', line 4)",
         "layer 'c' (Pooling, line 5)", "line 6, column 69: unknown field 'slope' in layer 'd' (ReLU)",
         "has no weights: give the .caffemodel", "layer 'g' (Softmax, line 9): 2 bottoms", NULL);

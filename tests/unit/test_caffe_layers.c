@@ -429,6 +429,16 @@ static const struct weighted_case weighted_cases[] = {
     {"dim: 1 dim: 2 dim: 1 dim: 1", "type: 'DepthwiseConvolution' convolution_param { num_output: 2 "
      "kernel_size: 1 group: 2 bias_term: false }", 1, {{4, {2, 1, 1, 1}, NULL}}, "1x2x1x1", 2, {0.5, 2}},
 
+    /* input channel by input channel: .5 1 and 1.5 2 */
+    {"dim: 1 dim: 2 dim: 1 dim: 1", "type: 'Deconvolution' convolution_param { num_output: 2 kernel_size: 1 "
+     "bias_term: false }", 1, {{4, {2, 2, 1, 1}, NULL}}, "1x2x1x1", 2, {3.5, 5}},
+    {"dim: 1 dim: 2 dim: 1 dim: 2", "type: 'Deconvolution' convolution_param { num_output: 1 kernel_h: 1 "
+     "kernel_w: 2 stride_h: 1 stride_w: 2 bias_term: false }", 1, {{4, {2, 1, 1, 2}, NULL}}, "1x1x1x4", 4,
+     {5, 7, 7, 10}},
+    {"dim: 1 dim: 2 dim: 1 dim: 2", "type: 'Deconvolution' convolution_param { num_output: 2 kernel_h: 1 "
+     "kernel_w: 2 stride: 2 group: 2 pad_h: 0 pad_w: 1 }", 2, {{4, {2, 1, 1, 2}, NULL}, {1, {2}, NULL}},
+     "1x2x1x2", 4, {1.5, 1.5, 7, 7}},
+
     {"dim: 1 dim: 2 dim: 1 dim: 1", "type: 'InnerProduct' inner_product_param { num_output: 3 }", 2, {{2, {3,
      2}, NULL}, {1, {3}, NULL}}, "1x3", 3, {3, 6.5, 10}},
     /* the same matrix turned: .5 1 1.5 / 2 2.5 3 */

@@ -127,6 +127,42 @@ static void test_normalization(void **state)
     }
 }
 
+static void test_transposed_convolutions(void **state)
+{
+    static const struct tf2_conv_transpose_attr attrs[] = {
+        {.window = {.stride = {2, 3}}, .group = 1},
+        {.window = {.stride = {2, 2}, .pad_begin = {1, 0}, .pad_end = {0, 1}},
+         .group = 2,
+         .output_pad = {0, 1}},
+        {.window = {.dilation = {2, 1}}},
+        {.window = {.stride = {2, 2}, .auto_pad = TF2_AUTO_PAD_SAME_UPPER}},
+        {.window = {.stride = {4, 1}, .auto_pad = TF2_AUTO_PAD_SAME_LOWER}},
+    };
+    (void)state;
+    for (size_t i = 0; i < TF2__COUNT(attrs); i++) {
+        struct net net;
+        net_open(&net, 1);
+        tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 4, 5, 6));
+        tf2_tensor_id w = net_constant(&net, SHAPE(6, attrs[i].group == 2 ? 2 : 4, 3, 2));
+        tf2_tensor_id b = net_constant(&net, SHAPE(6));
+        x = net_node(&net, TF2_OP_CONV_TRANSPOSE, "y", &attrs[i], IN(x, w, b));
+        if (i == 1)
+            net.graph->nodes[0].activation = (struct tf2_activation){.kind = TF2_ACTIVATION_RELU};
+        check(&net, x);
+    }
+}
+
+static void test_lengths(void **state)
+{
+    const struct tf2_normalize_attr attr = {.region = TF2_NORMALIZE_CHANNELS};
+    struct net net;
+    (void)state;
+    check_op(TF2_OP_NORMALIZE, &attr, SHAPE(1, 4, 3, 2));
+    net_open(&net, 1);
+    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 4, 3, 2)), scale = net_constant(&net, SHAPE(4));
+    check(&net, net_node(&net, TF2_OP_NORMALIZE, "y", &attr, IN(x, scale)));
+}
+
 static void test_dense(void **state)
 {
     struct net net;
@@ -267,11 +303,18 @@ static void test_digits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_activations),   cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_normalization), cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_factors),       cmocka_unit_test(test_eltwise),
-        cmocka_unit_test(test_moves),         cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_conv),          cmocka_unit_test(test_digits),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_normalization),
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_eltwise),
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_transposed_convolutions),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_digits),
     };
     int failed = cmocka_run_group_tests_name("export_onnx", tests, NULL, NULL);
     export_remove();

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <stdio.h>
 
 #include "onnx_builder.h"
 
@@ -48,6 +49,122 @@ static void test_conv(void **state)
     onnx_has_constant(&im, node, 1, "6x2x3x2");
     onnx_has_batch(&im, 5, "5x6x6x14");
     onnx_import_free(&im);
+}
+
+/* [I, O / group, ...] becomes [O, I / group, ...]. */
+static void test_conv_transpose(void **state)
+{
+    static const float w[8] = {1, 2, 3, 4, 5, 6, 7, 8}, turned[8] = {1, 2, 5, 6, 3, 4, 7, 8};
+    (void)state;
+    struct onnx_builder b;
+    one_node(&b, 11, "ConvTranspose", "x w bias", DIMS(0, 2, 9, 11));
+    onnx_floats(&b, "w", DIMS(2, 2, 1, 2), w);
+    onnx_floats(&b, "bias", DIMS(2), NULL);
+    onnx_ints_attr(&b, "kernel_shape", INTS(1, 2));
+    onnx_ints_attr(&b, "pads", INTS(1, 2, 0, 1));
+    onnx_ints_attr(&b, "strides", INTS(2, 1));
+    onnx_ints_attr(&b, "output_padding", INTS(1, 0));
+    struct onnx_import im = onnx_imported(&b);
+    const struct tf2__node *node = onnx_has_node(&im, 0, TF2_OP_CONV_TRANSPOSE, "y", "1x2x17x9");
+    const struct tf2_conv_transpose_attr *attr = node->attr;
+    const struct tf2_window wanted = {.stride = {2, 1}, .pad_begin = {1, 2}, .pad_end = {0, 1}};
+    assert_memory_equal(&attr->window, &wanted, sizeof(wanted));
+    assert_true(attr->output_pad[0] == 1 && attr->output_pad[1] == 0);
+    onnx_has_constant(&im, node, 1, "2x2x1x2");
+    assert_memory_equal(im.graph->tensors[node->in[1]].data, turned, sizeof(turned));
+    onnx_has_batch(&im, 5, "5x2x17x9");
+    onnx_import_free(&im);
+
+    one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 4, 3)); /* two groups: each of them by itself */
+    onnx_floats(&b, "w", DIMS(4, 2, 1), w);
+    onnx_int_attr(&b, "group", 2);
+    im = onnx_imported(&b);
+    node = onnx_has_node(&im, 0, TF2_OP_CONV_TRANSPOSE, "y", "1x4x3");
+    static const float by_group[8] = {1, 3, 2, 4, 5, 7, 6, 8};
+    onnx_has_constant(&im, node, 1, "4x2x1");
+    assert_memory_equal(im.graph->tensors[node->in[1]].data, by_group, sizeof(by_group));
+    onnx_import_free(&im);
+}
+
+/* 3 * 3 + 3 - 2 = 11 whole pixels: one too many is cut off in front, or with SAME_UPPER behind; one too few comes
+ * behind. */
+static void test_conv_transpose_output_shape(void **state)
+{
+    static const struct {
+        int64_t wanted;
+        const char *auto_pad;
+        int32_t begin, end, more;
+    } cases[] = {
+        {10, NULL, 1, 0, 0}, {10, "SAME_UPPER", 0, 1, 0}, {10, "SAME_LOWER", 1, 0, 0}, {12, NULL, 0, 0, 1}};
+    (void)state;
+    for (size_t i = 0; i < TF2__COUNT(cases); i++) {
+        struct onnx_builder b;
+        char shape[32];
+        one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 1, 4));
+        onnx_floats(&b, "w", DIMS(1, 1, 2), NULL);
+        onnx_ints_attr(&b, "strides", INTS(3));
+        onnx_ints_attr(&b, "output_shape", (const int64_t[]){cases[i].wanted}, 1);
+        if (cases[i].auto_pad)
+            onnx_string_attr(&b, "auto_pad", cases[i].auto_pad);
+        struct onnx_import im = onnx_imported(&b);
+        snprintf(shape, sizeof(shape), "1x1x%d", (int)cases[i].wanted);
+        const struct tf2_conv_transpose_attr *attr =
+            onnx_has_node(&im, 0, TF2_OP_CONV_TRANSPOSE, "y", shape)->attr;
+        assert_int_equal(attr->window.pad_begin[0], cases[i].begin);
+        assert_int_equal(attr->window.pad_end[0], cases[i].end);
+        assert_int_equal(attr->output_pad[0], cases[i].more);
+        assert_int_equal(attr->window.auto_pad, TF2_AUTO_PAD_EXPLICIT);
+        onnx_import_free(&im);
+    }
+}
+
+static void test_conv_transpose_refused(void **state)
+{
+    (void)state;
+    struct onnx_builder b;
+    one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 4, 8, 8));
+    onnx_floats(&b, "w", DIMS(5, 4, 3, 3), NULL);
+    onnx_refused(&b, TF2_ERR_SHAPE, "wanted 4 in dimension 0");
+    one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 4, 8, 8));
+    onnx_floats(&b, "w", DIMS(4, 4, 3, 3), NULL);
+    onnx_int_attr(&b, "group", 3);
+    onnx_refused(&b, TF2_ERR_SHAPE, "3 groups");
+    one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 4, 8, 8));
+    onnx_floats(&b, "w", DIMS(4, 4, 3, 3), NULL);
+    onnx_ints_attr(&b, "output_padding", INTS(1));
+    onnx_refused(&b, TF2_ERR_SHAPE, "output_padding has 1 numbers");
+    one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 4, 8, 8));
+    onnx_floats(&b, "w", DIMS(4, 4, 3, 3), NULL);
+    onnx_ints_attr(&b, "output_padding", INTS(-1, 0));
+    onnx_refused(&b, TF2_ERR_VALUE, "output padding -1");
+    one_node(&b, 11, "ConvTranspose", "x w", DIMS(1, 4, 8, 8));
+    onnx_floats(&b, "w", DIMS(4, 4, 3, 3), NULL);
+    onnx_ints_attr(&b, "output_shape", INTS(8, 0));
+    onnx_refused(&b, TF2_ERR_VALUE, "output_shape has 0");
+    one_node(&b, 11, "ConvTranspose", "x x", DIMS(1, 4, 8, 8));
+    onnx_refused(&b, TF2_ERR_UNSUPPORTED, "input 1");
+}
+
+static void test_lp_normalization(void **state)
+{
+    (void)state;
+    struct onnx_builder b;
+    one_node(&b, 11, "LpNormalization", "x", DIMS(2, 4, 5));
+    onnx_int_attr(&b, "axis", 1);
+    struct onnx_import im = onnx_imported(&b);
+    const struct tf2__node *node = onnx_has_node(&im, 0, TF2_OP_NORMALIZE, "y", "2x4x5");
+    const struct tf2_normalize_attr *attr = node->attr;
+    assert_true(attr->region == TF2_NORMALIZE_CHANNELS && attr->epsilon == 0);
+    onnx_import_free(&im);
+    one_node(&b, 11, "LpNormalization", "x", DIMS(2, 4, 5)); /* the last axis */
+    im = onnx_imported(&b);
+    onnx_has_node(&im, 2, TF2_OP_TRANSPOSE, "y", "2x4x5");
+    assert_int_equal(im.graph->nodes[1].op->id, TF2_OP_NORMALIZE);
+    assert_int_equal(im.graph->tensors[im.graph->nodes[1].out].shape.dim[1], 5);
+    onnx_import_free(&im);
+    one_node(&b, 11, "LpNormalization", "x", DIMS(2, 4, 5));
+    onnx_int_attr(&b, "p", 1);
+    onnx_refused(&b, TF2_ERR_UNSUPPORTED, "p 1");
 }
 
 static void test_conv_dimensions(void **state)
@@ -340,12 +457,22 @@ static void test_batch_norm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),         cmocka_unit_test(test_conv_dimensions),
-        cmocka_unit_test(test_conv_refused), cmocka_unit_test(test_auto_pad),
-        cmocka_unit_test(test_pools),        cmocka_unit_test(test_second_output),
-        cmocka_unit_test(test_reduce),       cmocka_unit_test(test_lrn),
-        cmocka_unit_test(test_gemm),         cmocka_unit_test(test_gemm_matrix_c),
-        cmocka_unit_test(test_matmul),       cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_dimensions),
+        cmocka_unit_test(test_conv_transpose),
+        cmocka_unit_test(test_conv_transpose_output_shape),
+        cmocka_unit_test(test_conv_transpose_refused),
+        cmocka_unit_test(test_lp_normalization),
+        cmocka_unit_test(test_conv_refused),
+        cmocka_unit_test(test_auto_pad),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_second_output),
+        cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_lrn),
+        cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_gemm_matrix_c),
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_batch_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

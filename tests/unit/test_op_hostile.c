@@ -10,29 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../support/ops.h"
+#include "../support/hostile.h"
 
-#define MAX_CASE_INPUTS 5
-
-struct hostile {
-    const char *what;
-    enum tf2_op op;
-    const void *attr;
-    enum tf2_status status;
-    uint32_t n_in;
-    struct tf2_shape in[MAX_CASE_INPUTS];
-};
-
-#define ATTR(type, ...)                                                                                      \
-    (const void *)&(const struct type)                                                                       \
-    {                                                                                                        \
-        __VA_ARGS__                                                                                          \
-    }
-#define DIMS(...)                                                                                            \
-    {                                                                                                        \
-        .n_dims = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = { __VA_ARGS__ }                 \
-    }
-#define IMAGE   DIMS(1, 4, 8, 8)
 #define WEIGHTS DIMS(6, 4, 3, 3)
 
 #define CONV(what, status, ...)                                                                              \
@@ -50,7 +29,30 @@ struct hostile {
         }                                                                                                    \
     }
 
+#define DECONV(what, status, ...)                                                                            \
+    {                                                                                                        \
+        what, TF2_OP_CONV_TRANSPOSE, ATTR(tf2_conv_transpose_attr, __VA_ARGS__), TF2_##status, 2,            \
+        {                                                                                                    \
+            IMAGE, WEIGHTS                                                                                   \
+        }                                                                                                    \
+    }
+
 static const struct hostile window_cases[] = {
+    DECONV("plain", OK, .group = 1),
+    DECONV("negative stride", ERR_VALUE, .window = {.stride = {-1, 1}}),
+    DECONV("largest stride", ERR_SHAPE, .window = {.stride = {INT32_MAX, INT32_MAX}}),
+    DECONV("largest stride, same", ERR_SHAPE, .window = {.stride = {INT32_MAX, INT32_MAX}, .auto_pad = 1}),
+    DECONV("largest dilation", ERR_SHAPE, .window = {.dilation = {INT32_MAX, INT32_MAX}}),
+    DECONV("negative padding", ERR_VALUE, .window = {.pad_begin = {-1}}),
+    DECONV("nothing left", ERR_SHAPE, .window = {.pad_begin = {5}, .pad_end = {5}}),
+    DECONV("one pixel left", OK, .window = {.pad_begin = {5}, .pad_end = {4}}),
+    DECONV("largest padding", ERR_SHAPE, .window = {.pad_begin = {INT32_MAX, INT32_MAX}}),
+    DECONV("negative output padding", ERR_VALUE, .output_pad = {0, -1}),
+    DECONV("largest output padding", ERR_SHAPE, .output_pad = {INT32_MAX, INT32_MAX}),
+    DECONV("unknown automatic padding", ERR_VALUE, .window = {.auto_pad = 4}),
+    DECONV("kernel disagrees", ERR_SHAPE, .window = {.kernel = {3, 5}}),
+    DECONV("negative group", ERR_VALUE, .group = -1),
+    DECONV("group that does not fit the weights", ERR_SHAPE, .group = 2),
     CONV("plain", OK, .group = 1),
     CONV("negative stride", ERR_VALUE, .window = {.stride = {-1, 1}}),
     CONV("smallest stride", ERR_VALUE, .window = {.stride = {1, INT32_MIN}}),
@@ -368,29 +370,22 @@ static const struct hostile move_cases[] = {
     {"no image", TF2_OP_RESIZE, ATTR(tf2_resize_attr, .scale = {1}), TF2_ERR_SHAPE, 1, {DIMS(4, 4)}},
 };
 
-static void check_cases(const struct hostile *cases, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        ops_expect_status(
-            cases[i].op, cases[i].attr, cases[i].in, cases[i].n_in, cases[i].status, cases[i].what);
-}
-
 static void windows(void **unused)
 {
     (void)unused;
-    check_cases(window_cases, TF2__COUNT(window_cases));
+    hostile_check(window_cases, TF2__COUNT(window_cases));
 }
 
 static void arithmetic(void **unused)
 {
     (void)unused;
-    check_cases(math_cases, TF2__COUNT(math_cases));
+    hostile_check(math_cases, TF2__COUNT(math_cases));
 }
 
 static void moves(void **unused)
 {
     (void)unused;
-    check_cases(move_cases, TF2__COUNT(move_cases));
+    hostile_check(move_cases, TF2__COUNT(move_cases));
 }
 
 /* Inputs behind the required ones may be missing: an error where the operator has no meaning without. */
@@ -418,6 +413,9 @@ union any_attr {
     struct tf2_reshape_attr reshape;
     struct tf2_transpose_attr transpose;
     struct tf2_resize_attr resize;
+    struct tf2_conv_transpose_attr deconv;
+    struct tf2_prior_box_attr prior;
+    struct tf2_detection_attr detection;
 };
 
 /* Now and then an extreme number, else a small one; `rare`: one in how many is extreme. */
@@ -432,6 +430,25 @@ static int64_t odd_number(uint64_t *state, int64_t rare, bool wide)
         return ops_range(state, -8, 12);
     return wide ? wide_extremes[ops_random(state) % TF2__COUNT(wide_extremes)]
                 : extremes[ops_random(state) % TF2__COUNT(extremes)];
+}
+
+static void random_prior(uint64_t *state, int64_t rare, struct tf2_prior_box_attr *prior)
+{
+    prior->clip = ops_range(state, 0, 1);
+    prior->n_max_sizes = (uint32_t)ops_range(state, 0, 1) * prior->n_sizes;
+    for (int i = 0; i < TF2_PRIOR_BOX_MAX; i++) {
+        prior->min_size[i] = (float)odd_number(state, rare, false) + 1;
+        prior->max_size[i] = (float)odd_number(state, rare, false) + 4;
+    }
+}
+
+static void random_detection(uint64_t *state, int64_t rare, struct tf2_detection_attr *detection)
+{
+    detection->boxes_per_class = ops_range(state, 0, 1);
+    detection->variance_in_offsets = ops_range(state, 0, 1);
+    detection->confidence = (float)odd_number(state, rare, false) - 2;
+    detection->nms_threshold = (float)odd_number(state, rare, false) / 4;
+    detection->nms_eta = (float)odd_number(state, rare, false) / 4;
 }
 
 /* Booleans have to be 0 or 1 in C; the rank is mostly right, so that the checks behind it are reached. */
@@ -462,6 +479,17 @@ static void random_attr(uint64_t *state, enum tf2_op op, uint32_t n_dims, union 
             attr->resize.scale[d] = (float)odd_number(state, rare, false) / 2;
         }
     }
+    if (op == TF2_OP_CONV_TRANSPOSE && ops_range(state, 0, 7)) {
+        memset(attr->deconv.window.kernel, 0, sizeof(attr->deconv.window.kernel));
+        attr->deconv.group = (int32_t)ops_range(state, 0, 1);
+        for (int d = 0; d < TF2_MAX_SPATIAL; d++)
+            attr->deconv.output_pad[d] =
+                (int32_t)(ops_range(state, 0, 7) ? 0 : odd_number(state, rare, false));
+    } else if (op == TF2_OP_PRIOR_BOX) {
+        random_prior(state, rare, &attr->prior);
+    } else if (op == TF2_OP_DETECTION_OUTPUT) {
+        random_detection(state, rare, &attr->detection);
+    }
     if ((wide || op == TF2_OP_TRANSPOSE) && ops_range(state, 0, 15))
         attr->slice.n_dims = n_dims; /* the first member in all four */
 }
@@ -485,13 +513,21 @@ static uint32_t random_inputs(uint64_t *state, enum tf2_op op, struct tf2_shape 
         in[i] = in[0];
         if (op == TF2_OP_BATCH_NORM || (i > 1 && op != TF2_OP_ELTWISE && op != TF2_OP_CONCAT))
             in[i] = SHAPE(in[0].n_dims > 1 ? in[0].dim[1] : 1);
-        else if (op == TF2_OP_CONV && in[0].n_dims > 2)
+        else if ((op == TF2_OP_CONV || op == TF2_OP_CONV_TRANSPOSE) && in[0].n_dims > 2)
             in[i].dim[0] = in[0].dim[1];
         else if (op == TF2_OP_GEMM)
             in[i] =
                 SHAPE(in[0].n_dims > 1 ? in[0].dim[1] : 1, in[0].n_dims ? in[0].dim[in[0].n_dims - 1] : 1);
+        else if (op == TF2_OP_NORMALIZE)
+            in[i] = SHAPE(in[0].n_dims > 1 && ops_range(state, 0, 1) ? in[0].dim[1] : 1);
         if (ops_range(state, 0, 7) == 0)
             in[i] = random_shape(state, 0, 6);
+    }
+    if (op == TF2_OP_DETECTION_OUTPUT && ops_range(state, 0, 7)) {
+        const int64_t n_images = ops_range(state, 1, 2), n_boxes = ops_range(state, 1, 5);
+        in[0] = SHAPE(n_images, n_boxes * 4 * (ops_range(state, 0, 1) ? 1 : ops_range(state, 1, 3)));
+        in[1] = SHAPE(n_images, n_boxes * ops_range(state, 1, 3));
+        in[2] = SHAPE(1, 2, n_boxes * 4);
     }
     return n_in;
 }

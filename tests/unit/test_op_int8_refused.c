@@ -415,8 +415,9 @@ static void graphs(void **unused)
 /* Operators have an integer form or none, as the documentation says. */
 static void forms(void **unused)
 {
-    static const enum tf2_op none[] = {
-        TF2_OP_ACTIVATION, TF2_OP_PRELU, TF2_OP_BATCH_NORM, TF2_OP_SCALE, TF2_OP_SOFTMAX};
+    static const enum tf2_op none[] = {TF2_OP_ACTIVATION,      TF2_OP_PRELU,   TF2_OP_BATCH_NORM,
+                                       TF2_OP_SCALE,           TF2_OP_SOFTMAX, TF2_OP_NORMALIZE,
+                                       TF2_OP_DETECTION_OUTPUT};
     (void)unused;
     for (int op = TF2_OP_IDENTITY; tf2__op_find((enum tf2_op)op); op++) {
         bool wanted = true;

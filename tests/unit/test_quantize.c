@@ -22,6 +22,7 @@
 #include "net.h"
 #include "reference_run.h"
 #include "transform/model/model.h"
+#include "transform/quant/scheme.h"
 
 static struct tf2_devices *devices;
 static struct tf2_error error;
@@ -300,6 +301,56 @@ static void test_moves(void **state)
 }
 
 /* Cutting off a tenth of the values shifts means; corrected biases make up for a good part. */
+/* What reads nothing but sizes takes a map as it is: nothing is made float32 for it. */
+static void test_shapes_only(void **state)
+{
+    const struct tf2_prior_box_attr prior = {.n_sizes = 1, .min_size = {3}};
+    struct net net;
+    (void)state;
+    net_open(&net, 11);
+    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 8, 8));
+    tf2_tensor_id map = net_activation(&net, net_conv(&net, x, 6, 3, 1, true), TF2_ACTIVATION_RELU, 0, 0);
+    tf2_tensor_id boxes = net_node(&net, TF2_OP_PRIOR_BOX, "boxes", &prior, IN(map, x));
+    net_output(&net, net_conv(&net, map, 4, 3, 1, true));
+    net_output(&net, boxes);
+    struct source source = source_of(model_of(&net, NULL));
+    struct quantized q = quantize(&source, NULL);
+    for (uint32_t i = 0; i < q.model->graph->n_nodes; i++)
+        assert_int_not_equal(q.model->graph->nodes[i].op->id, TF2_OP_DEQUANTIZE);
+    const tf2_tensor_id read =
+        q.model->graph->nodes[q.model->graph->tensors[tf2__graph_find(q.model->graph, "boxes")].producer]
+            .in[0];
+    assert_int_equal(q.model->graph->tensors[read].dtype, TF2_DTYPE_U8);
+    quantized_free(&q);
+    tf2_model_destroy((struct tf2_model **)&source.model);
+    net_close(&net);
+}
+
+static void test_transposed_convolution(void **state)
+{
+    const struct tf2_conv_transpose_attr attr = {.window = {.stride = {2, 2}}, .group = 2};
+    struct net net;
+    (void)state;
+    net_open(&net, 12);
+    tf2_tensor_id x = net_input(&net, "x", SHAPE(1, 3, 8, 8));
+    tf2_tensor_id map = net_activation(&net, net_conv(&net, x, 8, 3, 1, true), TF2_ACTIVATION_RELU, 0, 0);
+    tf2_tensor_id weights = net_constant(&net, SHAPE(6, 4, 3, 3));
+    tf2_tensor_id up = net_node(&net, TF2_OP_CONV_TRANSPOSE, "up", &attr, IN(map, weights));
+    net_output(&net, net_conv(&net, net_activation(&net, up, TF2_ACTIVATION_RELU, 0, 0), 4, 3, 1, true));
+    struct source source = source_of(model_of(&net, NULL));
+    const struct tf2_graph *graph = source.model->graph;
+    const struct tf2__node *node = &graph->nodes[1];
+    assert_int_equal(node->op->id, TF2_OP_CONV_TRANSPOSE);
+    const struct tf2__weights_extents e = tf2__scheme_extents(graph, node);
+    assert_true(e.n_out == 6 && e.n_k == 36 && e.n_groups == 2 && e.n_in == 4 && e.n_taps == 9);
+    struct quantized q = quantize(&source, NULL);
+    assert_true(layer(&q, node->name)->is_int8);
+    assert_true(q.report->cosine > 0.999);
+    quantized_free(&q);
+    tf2_model_destroy((struct tf2_model **)&source.model);
+    net_close(&net);
+}
+
 static void test_bias_correction(void **state)
 {
     struct net net;
@@ -501,6 +552,8 @@ int main(void)
         cmocka_unit_test(test_float_nodes),
         cmocka_unit_test(test_max_drop),
         cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_shapes_only),
+        cmocka_unit_test(test_transposed_convolution),
         cmocka_unit_test(test_bias_correction),
         cmocka_unit_test(test_constant_and_dead),
         cmocka_unit_test(test_names_in_use),

@@ -38,8 +38,10 @@ static size_t hole_bytes(enum tf2_op op)
         return sizeof(struct tf2_no_attr);
     case TF2_OP_POOL:
     case TF2_OP_SOFTMAX:
+    case TF2_OP_DETECTION_OUTPUT:
         return 2;
     case TF2_OP_ELTWISE:
+    case TF2_OP_PRIOR_BOX:
         return 3;
     case TF2_OP_SLICE:
     case TF2_OP_RESHAPE:

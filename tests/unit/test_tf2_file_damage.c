@@ -188,7 +188,7 @@ static const struct case_of cases[] = {
 
     {"node.op", 0, NULL, TF2_ERR_UNSUPPORTED,
      "(format version 1.0, this library's is 1.0): GRAPH section, byte"},
-    {"node.op", 25, NULL, TF2_ERR_UNSUPPORTED, "operator 25, which this version does not know"},
+    {"node.op", 29, NULL, TF2_ERR_UNSUPPORTED, "operator 29, which this version does not know"},
     {"node.op#3", 65535, NULL, TF2_ERR_UNSUPPORTED, "operator 65535"},
     {"node.name", 0, "x", TF2_ERR_GRAPH, "two tensors have this name"},
     {"node.name#1", 0, "", TF2_ERR_FORMAT, "a node's name is empty"},

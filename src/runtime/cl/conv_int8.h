@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conv_int8.h: what the rows of integer convolutions share: step_conv_int8.c, step_depthwise_int8.c,
- * step_winograd_int8.c.
+ * conv_int8.h: what the rows of integer convolutions share: step_conv_int8.c, step_deconv_int8.c,
+ * step_depthwise_int8.c, step_winograd_int8.c.
  */
 #ifndef TF2__CL_CONV_INT8_H
 #define TF2__CL_CONV_INT8_H
 
 #include "runtime/cl/internal.h"
 
-/* A convolution or inner product as numbers. */
+struct tf2__cl_winograd_int8;
+
+/* A convolution, inner product, or phase of a transposed convolution as numbers. */
 struct tf2__cl_job {
     const struct tf2__step *step;
+    const int8_t *weights;      /* [O, I / group, k...]; NULL while choosing for a phase */
     int64_t n_pixels, n_inputs; /* inputs of one output: a row of weights */
     int64_t groups, in_per_group, out_per_group;
     int64_t x_group;  /* bytes from one group's inputs to the next */
@@ -22,7 +25,33 @@ struct tf2__cl_job {
     uint32_t axis; /* inner products: the first dimension that is summed */
 };
 
+/* How it is run, directly. */
+struct tf2__cl_job_choice {
+    bool amx;
+    struct tf2__cl_tile tile;
+    struct tf2__cl_taps taps; /* AMX: runs */
+    int64_t n_taps;           /* AMX: of 64 bytes, one or more runs each */
+    int64_t chunk;            /* AMX: tiles of pixels */
+    int32_t run;              /* AMX: bytes of a run */
+    bool pairs;               /* AMX: channels are dealt to pairs of tiles, see conv_amx.cl */
+    int64_t width;            /* inputs of a tap */
+    bool widened;             /* AVX2: x is read as words */
+    struct tf2__cl_words words;
+    const struct tf2__cl_winograd_int8 *winograd; /* AVX2, VNNI; NULL: direct */
+    int64_t scratch_bytes;
+    char kernel[32];
+};
+
 void tf2__cl_job_describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_job *job);
+/* The same of a convolution that is a phase of a transposed one; its weights are the caller's to set. */
+void tf2__cl_job_of_windows(const struct tf2__step *step, const struct tf2__cl_conv *conv, struct tf2__cl_job *job);
+enum tf2_status tf2__cl_job_choose(
+    struct tf2__cl_device *device, struct tf2__plan *plan, const struct tf2__cl_job *job,
+    struct tf2__cl_job_choice *choice, struct tf2_error *error);
+enum tf2_status tf2__cl_job_make(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice);
+/* The same by depthwise_int8.cl. */
+enum tf2_status tf2__cl_job_make_depthwise(struct tf2__cl_build *build, struct tf2__cl_job *job);
 /* Whether the kernels can read the residual: by vectors of channels. */
 bool tf2__cl_job_reads_add(const struct tf2__cl_job *job);
 /* Bias (with the zero point of x) and factor per output channel; groups are padded to `lanes` channels. pairs: in the
@@ -45,8 +74,6 @@ enum tf2_status tf2__cl_job_arg_head(
 void tf2__cl_job_arg_bounds(struct tf2__cl_build *build, const struct tf2__cl_job *job);
 
 /* --- step_winograd_int8.c: AVX2 and VNNI --- */
-
-struct tf2__cl_winograd_int8;
 
 /* Fills the step's scratch and *choice; NULL: direct convolution is better, or Winograd's not exact. */
 enum tf2_status tf2__cl_winograd_int8_choose(

@@ -26,6 +26,7 @@ enum tf2__cl_family {
     TF2__CL_CONV_WORDS, /* conv_int8.cl for 16-bit numbers */
     TF2__CL_DEPTHWISE,
     TF2__CL_DEPTHWISE_INT8,
+    TF2__CL_DETECT,
     TF2__CL_LRN_INT8,
     TF2__CL_MAP,
     TF2__CL_MAP_INT8,
@@ -300,7 +301,9 @@ extern const struct tf2__cl_row tf2__cl_row_winograd, tf2__cl_row_conv, tf2__cl_
     tf2__cl_row_lrn, tf2__cl_row_resize, tf2__cl_row_pad, tf2__cl_row_conv_int8, tf2__cl_row_gemm_int8,
     tf2__cl_row_pool_int8, tf2__cl_row_eltwise_int8, tf2__cl_row_lookup, tf2__cl_row_quantize,
     tf2__cl_row_depthwise_int8, tf2__cl_row_resize_int8, tf2__cl_row_pad_int8, tf2__cl_row_dequantize,
-    tf2__cl_row_lrn_int8, tf2__cl_row_slice_int8, tf2__cl_row_transpose_int8;
+    tf2__cl_row_lrn_int8, tf2__cl_row_slice_int8, tf2__cl_row_transpose_int8, tf2__cl_row_normalize,
+    tf2__cl_row_detection_output, tf2__cl_row_deconv_depthwise, tf2__cl_row_deconv,
+    tf2__cl_row_deconv_depthwise_int8, tf2__cl_row_deconv_int8;
 
 /* The row for a NODE step; choose() has found one for every step. */
 const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step);
@@ -332,6 +335,7 @@ struct tf2__cl_conv {
         int64_t kernel, stride, dilation, pad_begin;
     } window[3];
     struct tf2__cl_map_view x, y, add;
+    int64_t y_at; /* elements from the output's index 0, 0, ... to the first pixel */
     bool has_add;
     int64_t room; /* lanes behind the last output channel that may be written */
 };
@@ -356,6 +360,22 @@ struct tf2__cl_tile tf2__cl_tile_choose(int vector_width, int64_t n_pixels, int6
 int64_t tf2__cl_strip(
     const struct tf2__plan *plan, const struct tf2__cl_tile *tile, int64_t lanes, int64_t n_taps, int64_t n_tiles,
     int64_t n_blocks);
+/* The tile and the kernel of conv.cl for it. */
+struct tf2__cl_conv_choice {
+    struct tf2__cl_tile tile;
+    char kernel[32];
+};
+void tf2__cl_conv_choose(
+    const struct tf2__cl_device *device, const struct tf2__cl_conv *conv, struct tf2__cl_conv_choice *choice);
+/* Launches of conv.cl and of depthwise.cl with weights [O, I / group, k...]. */
+enum tf2_status tf2__cl_conv_launch(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv,
+    const struct tf2__cl_conv_choice *choice, const float *weights);
+enum tf2_status tf2__cl_depthwise_launch(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *conv,
+    const float *weights);
+/* Whether depthwise.cl and depthwise_int8.cl take it. */
+bool tf2__cl_is_depthwise(const struct tf2__cl_conv *conv);
 /* The step's bias, or NULL. */
 const float *tf2__cl_conv_bias(const struct tf2__plan *plan, const struct tf2__step *step);
 /* Three arguments: the activation as the kernels take it; two: the residual; then what is left to do. */
@@ -387,6 +407,27 @@ struct tf2__cl_words tf2__cl_words_of(const struct tf2__cl_conv *conv, int64_t f
 /* Appends a launch that widens the step's first input into its scratch. */
 enum tf2_status tf2__cl_words_make(
     struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_words *words);
+
+/* --- step_deconv.c: a transposed convolution as ordinary ones, one for each phase of the output --- */
+
+struct tf2__cl_phase {
+    /* Kernel positions of this phase: first + i * step, n of them; n = 0: none, the phase is bias. */
+    struct {
+        int64_t first, step, n;
+    } kernel[3];
+    struct tf2__cl_conv conv; /* n_taps: one of weight 0 where there are no positions */
+};
+
+int64_t tf2__cl_phases(const struct tf2__plan *plan, const struct tf2__step *step);
+/* TF2_ERR_UNSUPPORTED where there are too many. */
+enum tf2_status
+tf2__cl_phases_check(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2_error *error);
+void tf2__cl_phase_describe(
+    const struct tf2__plan *plan, const struct tf2__step *step, int64_t number, struct tf2__cl_phase *phase);
+/* The weights of a phase, [O, I / group, positions...], for the caller to free; NULL: out of memory. */
+void *tf2__cl_phase_weights(
+    const struct tf2__plan *plan, const struct tf2__step *step, const struct tf2__cl_phase *phase,
+    const struct tf2_env *env);
 
 /* --- execute.c --- */
 

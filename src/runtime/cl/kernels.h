@@ -11,6 +11,7 @@ extern const char tf2__kernel_conv_amx[];
 extern const char tf2__kernel_conv_int8[];
 extern const char tf2__kernel_depthwise[];
 extern const char tf2__kernel_depthwise_int8[];
+extern const char tf2__kernel_detect[];
 extern const char tf2__kernel_int8[];
 extern const char tf2__kernel_lrn_int8[];
 extern const char tf2__kernel_map[];

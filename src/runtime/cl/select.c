@@ -9,11 +9,12 @@ static const struct tf2__cl_row *const rows[] = {
     &tf2__cl_row_pool,      &tf2__cl_row_activation, &tf2__cl_row_prelu,  &tf2__cl_row_batch_norm,
     &tf2__cl_row_scale,     &tf2__cl_row_eltwise,    &tf2__cl_row_slice,  &tf2__cl_row_transpose,
     &tf2__cl_row_softmax,   &tf2__cl_row_lrn,        &tf2__cl_row_resize, &tf2__cl_row_pad,
+    &tf2__cl_row_normalize, &tf2__cl_row_detection_output, &tf2__cl_row_deconv_depthwise, &tf2__cl_row_deconv,
     /* on integers */
     &tf2__cl_row_depthwise_int8, &tf2__cl_row_conv_int8, &tf2__cl_row_gemm_int8, &tf2__cl_row_pool_int8,
     &tf2__cl_row_eltwise_int8, &tf2__cl_row_lookup, &tf2__cl_row_quantize, &tf2__cl_row_dequantize,
     &tf2__cl_row_lrn_int8, &tf2__cl_row_slice_int8, &tf2__cl_row_transpose_int8, &tf2__cl_row_resize_int8,
-    &tf2__cl_row_pad_int8,
+    &tf2__cl_row_pad_int8, &tf2__cl_row_deconv_depthwise_int8, &tf2__cl_row_deconv_int8,
 };
 
 const struct tf2__cl_row *tf2__cl_row_find(const struct tf2__plan *plan, const struct tf2__step *step)

@@ -21,11 +21,6 @@
 /* What a strip of tiles should at least cost, in multiply-accumulates: a launch of a work item takes some 30 ns. */
 #define STRIP_MACS 200000
 
-struct choice {
-    struct tf2__cl_tile tile;
-    char kernel[32];
-};
-
 static uint32_t input_or_none(const struct tf2__step *step, uint32_t k)
 {
     return k < step->n_in ? step->in[k] : TF2_NO_TENSOR;
@@ -78,7 +73,7 @@ void tf2__cl_conv_pixels(const struct tf2__cl_conv *p, cl_int *table)
                         &p->x, n, d * p->window[0].stride - p->window[0].pad_begin,
                         h * p->window[1].stride - p->window[1].pad_begin,
                         w * p->window[2].stride - p->window[2].pad_begin);
-                    *out++ = (cl_int)map_offset(&p->y, n, d, h, w);
+                    *out++ = (cl_int)(p->y_at + map_offset(&p->y, n, d, h, w));
                     *add++ = (cl_int)(p->has_add ? map_offset(&p->add, n, d, h, w) : 0);
                 }
             }
@@ -255,25 +250,31 @@ int64_t tf2__cl_strip(
     return TF2__MIN(TF2__MAX(strip, 1), n_tiles);
 }
 
+void tf2__cl_conv_choose(
+    const struct tf2__cl_device *device, const struct tf2__cl_conv *p, struct tf2__cl_conv_choice *choice)
+{
+    choice->tile = tf2__cl_tile_choose(device->vector_width, p->n_pixels, p->out_per_group);
+    snprintf(
+        choice->kernel, sizeof(choice->kernel), "conv_p%dr%d", choice->tile.pixels, choice->tile.vectors);
+}
+
 static enum tf2_status choose_conv(
     struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
     const struct tf2__cl_conv *p, struct tf2_error *error)
 {
-    struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
+    struct tf2__cl_conv_choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
     if (!choice)
         return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
-    choice->tile = tf2__cl_tile_choose(device->vector_width, p->n_pixels, p->out_per_group);
-    snprintf(
-        choice->kernel, sizeof(choice->kernel), "conv_p%dr%d", choice->tile.pixels, choice->tile.vectors);
+    tf2__cl_conv_choose(device, p, choice);
     step->choice = choice;
     step->kernel = choice->kernel;
     return TF2_OK;
 }
 
-static enum tf2_status
-make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p)
+enum tf2_status tf2__cl_conv_launch(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p,
+    const struct tf2__cl_conv_choice *choice, const float *from)
 {
-    const struct choice *choice = step->choice;
     const struct tf2__plan *plan = build->plan;
     int64_t lanes = (int64_t)choice->tile.vectors * build->device->vector_width;
     int64_t blocks = tf2__ceil_div(p->out_per_group, lanes);
@@ -281,8 +282,7 @@ make_conv(struct tf2__cl_build *build, const struct tf2__step *step, const struc
     int64_t strip = tf2__cl_strip(plan, &choice->tile, lanes, p->n_taps, n_tiles, p->groups * blocks);
     uint32_t taps, pixels, weights, bias;
     TF2__TRY(make_tables(build, p, &taps, &pixels));
-    TF2__TRY(pack_weights(
-        build, p, plan->tensors[step->in[1]].data, tf2__cl_conv_bias(plan, step), lanes, &weights, &bias));
+    TF2__TRY(pack_weights(build, p, from, tf2__cl_conv_bias(plan, step), lanes, &weights, &bias));
 
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_CONV, choice->kernel));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
@@ -318,7 +318,7 @@ static enum tf2_status conv_make(struct tf2__cl_build *build, const struct tf2__
 {
     struct tf2__cl_conv p;
     tf2__cl_conv_describe(build->plan, step, &p);
-    return make_conv(build, step, &p);
+    return tf2__cl_conv_launch(build, step, &p, step->choice, build->plan->tensors[step->in[1]].data);
 }
 
 const struct tf2__cl_row tf2__cl_row_conv = {
@@ -382,7 +382,7 @@ static enum tf2_status gemm_choose(
 
 static enum tf2_status gemm_make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
-    const struct choice *choice = step->choice;
+    const struct tf2__cl_conv_choice *choice = step->choice;
     const struct tf2__plan *plan = build->plan;
     struct tf2__cl_conv p;
     uint32_t axis, taps, pixels, weights, bias;
@@ -425,54 +425,65 @@ const struct tf2__cl_row tf2__cl_row_gemm = {
 
 /* --- depthwise.cl --- */
 
+bool tf2__cl_is_depthwise(const struct tf2__cl_conv *p)
+{
+    return p->groups > 1 && p->in_per_group == 1 && p->out_per_group == 1 && p->x.stride_c == 1 &&
+           p->y.stride_c == 1;
+}
+
 static bool depthwise_fits(const struct tf2__plan *plan, const struct tf2__step *step)
 {
     struct tf2__cl_conv p;
     tf2__cl_conv_describe(plan, step, &p);
-    return p.groups > 1 && p.in_per_group == 1 && p.out_per_group == 1 && p.x.stride_c == 1 &&
-           p.y.stride_c == 1;
+    return tf2__cl_is_depthwise(&p);
 }
 
-static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
+enum tf2_status tf2__cl_depthwise_launch(
+    struct tf2__cl_build *build, const struct tf2__step *step, const struct tf2__cl_conv *p,
+    const float *from)
 {
     const int64_t tile = 4; /* P in depthwise.cl */
-    const struct tf2__plan *plan = build->plan;
-    const float *from = plan->tensors[step->in[1]].data, *from_bias = tf2__cl_conv_bias(plan, step);
-    struct tf2__cl_conv p;
+    const float *from_bias = tf2__cl_conv_bias(build->plan, step);
     uint32_t taps, pixels, weights, bias;
     void *data;
-    tf2__cl_conv_describe(plan, step, &p);
-    int64_t row = tf2__round_up(p.groups, build->device->vector_width);
-    int64_t n_tiles = tf2__ceil_div(p.n_pixels, tile);
-    int64_t strip = TF2__MIN(TF2__MAX(STRIP_MACS / 8 / (tile * row * p.n_taps), 1), n_tiles);
-    TF2__TRY(make_tables(build, &p, &taps, &pixels));
-    TF2__TRY(tf2__cl_buffer_map(build, p.n_taps * row, &weights, &data));
-    for (int64_t j = 0; j < p.n_taps; j++) {
+    int64_t row = tf2__round_up(p->groups, build->device->vector_width);
+    int64_t n_tiles = tf2__ceil_div(p->n_pixels, tile);
+    int64_t strip = TF2__MIN(TF2__MAX(STRIP_MACS / 8 / (tile * row * p->n_taps), 1), n_tiles);
+    TF2__TRY(make_tables(build, p, &taps, &pixels));
+    TF2__TRY(tf2__cl_buffer_map(build, p->n_taps * row, &weights, &data));
+    for (int64_t j = 0; j < p->n_taps; j++) {
         for (int64_t c = 0; c < row; c++)
-            ((float *)data)[j * row + c] = c < p.groups ? from[c * p.n_taps + j] : 0.0f;
+            ((float *)data)[j * row + c] = c < p->groups ? from[c * p->n_taps + j] : 0.0f;
     }
     TF2__TRY(tf2__cl_buffer_unmap(build, weights, data));
     TF2__TRY(tf2__cl_buffer_map(build, row, &bias, &data));
     for (int64_t c = 0; c < row; c++)
-        ((float *)data)[c] = from_bias && c < p.groups ? from_bias[c] : 0.0f;
+        ((float *)data)[c] = from_bias && c < p->groups ? from_bias[c] : 0.0f;
     TF2__TRY(tf2__cl_buffer_unmap(build, bias, data));
 
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_DEPTHWISE, "depthwise"));
     TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
     tf2__cl_arg_buffer(build, weights);
     tf2__cl_arg_buffer(build, taps);
-    tf2__cl_arg_int(build, p.n_taps);
+    tf2__cl_arg_int(build, p->n_taps);
     tf2__cl_arg_buffer(build, pixels);
-    tf2__cl_arg_int(build, p.n_pixels);
+    tf2__cl_arg_int(build, p->n_pixels);
     tf2__cl_arg_buffer(build, bias);
-    TF2__TRY(tf2__cl_arg_residual(build, step, &p));
+    TF2__TRY(tf2__cl_arg_residual(build, step, p));
     TF2__TRY(tf2__cl_arg_tensor(build, step->out));
-    tf2__cl_arg_int(build, p.groups);
-    tf2__cl_arg_int(build, p.groups + p.room);
+    tf2__cl_arg_int(build, p->groups);
+    tf2__cl_arg_int(build, p->groups + p->room);
     tf2__cl_arg_int(build, strip);
-    tf2__cl_arg_activation(build, &p, &step->node->activation);
+    tf2__cl_arg_activation(build, p, &step->node->activation);
     tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), 1);
-    return tf2__cl_conv_finish(build, step, &p);
+    return tf2__cl_conv_finish(build, step, p);
+}
+
+static enum tf2_status depthwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    struct tf2__cl_conv p;
+    tf2__cl_conv_describe(build->plan, step, &p);
+    return tf2__cl_depthwise_launch(build, step, &p, build->plan->tensors[step->in[1]].data);
 }
 
 const struct tf2__cl_row tf2__cl_row_depthwise = {

@@ -12,21 +12,6 @@
 /* Bytes of x that AMX works on before it takes the next weights: a part of a second level cache. */
 #define AMX_CHUNK_BYTES (512 << 10)
 
-struct choice {
-    bool amx;
-    struct tf2__cl_tile tile;
-    struct tf2__cl_taps taps; /* AMX: runs */
-    int64_t n_taps;           /* AMX: of 64 bytes, one or more runs each */
-    int64_t chunk;            /* AMX: tiles of pixels */
-    int32_t run;              /* AMX: bytes of a run */
-    bool pairs;               /* AMX: channels are dealt to pairs of tiles, see conv_amx.cl */
-    int64_t width;            /* inputs of a tap */
-    bool widened;             /* AVX2: x is read as words */
-    struct tf2__cl_words words;
-    const struct tf2__cl_winograd_int8 *winograd; /* AVX2, VNNI; NULL: direct */
-    char kernel[32];
-};
-
 /* The same distance from each pixel to the next, over rows and images. */
 static int64_t pixel_step(const struct tf2__cl_conv *p)
 {
@@ -47,27 +32,49 @@ static int64_t pixel_step(const struct tf2__cl_conv *p)
     return step > 0 ? step : 0;
 }
 
-void tf2__cl_job_describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_job *job)
+/* What follows from job->conv. */
+static void describe_sizes(struct tf2__cl_job *job)
 {
-    struct tf2__cl_conv *p = &job->conv;
-    memset(job, 0, sizeof(*job));
-    job->step = step;
-    if (step->node->op->id == TF2_OP_CONV) {
-        tf2__cl_conv_describe(plan, step, p);
-        job->x_step = pixel_step(p);
-        job->x_group = p->in_per_group * p->x.stride_c;
-        job->room = p->groups == 1 ? p->room : 0;
-        job->y_stride = p->out_per_group == 1 && p->groups == 1 ? 1 : p->y.stride_c;
-    } else {
-        tf2__cl_gemm_describe(plan, step, p, &job->axis);
-        job->y_stride = p->out_per_group == 1 ? 1 : p->y.stride_c;
-    }
+    const struct tf2__cl_conv *p = &job->conv;
     job->has_add = p->has_add;
     job->n_pixels = p->n_pixels;
     job->n_inputs = p->n_taps;
     job->groups = p->groups;
     job->in_per_group = p->in_per_group;
     job->out_per_group = p->out_per_group;
+}
+
+static bool is_gemm(const struct tf2__cl_job *job)
+{
+    return job->step->node->op->id == TF2_OP_GEMM;
+}
+
+void tf2__cl_job_of_windows(const struct tf2__step *step, const struct tf2__cl_conv *conv, struct tf2__cl_job *job)
+{
+    memset(job, 0, sizeof(*job));
+    job->step = step;
+    job->conv = *conv;
+    job->x_step = pixel_step(conv);
+    job->x_group = conv->in_per_group * conv->x.stride_c;
+    job->room = conv->groups == 1 ? conv->room : 0;
+    job->y_stride = conv->out_per_group == 1 && conv->groups == 1 ? 1 : conv->y.stride_c;
+    describe_sizes(job);
+}
+
+void tf2__cl_job_describe(const struct tf2__plan *plan, const struct tf2__step *step, struct tf2__cl_job *job)
+{
+    struct tf2__cl_conv conv;
+    memset(job, 0, sizeof(*job));
+    job->step = step;
+    if (is_gemm(job)) {
+        tf2__cl_gemm_describe(plan, step, &job->conv, &job->axis);
+        job->y_stride = job->conv.out_per_group == 1 ? 1 : job->conv.y.stride_c;
+        describe_sizes(job);
+    } else {
+        tf2__cl_conv_describe(plan, step, &conv);
+        tf2__cl_job_of_windows(step, &conv, job);
+    }
+    job->weights = plan->tensors[step->in[1]].data;
 }
 
 /* Byte offsets of a pixel's inputs in the order of a row of weights: channels, then kernel positions. */
@@ -77,10 +84,10 @@ make_taps(struct tf2__plan *plan, const struct tf2__cl_job *job, int32_t width, 
     cl_int *offsets = tf2__arena_alloc(&plan->arena, (size_t)job->n_inputs, sizeof(*offsets));
     if (!offsets)
         return tf2__fail_memory(error, (size_t)job->n_inputs * sizeof(*offsets), "a table of taps");
-    if (job->step->node->op->id == TF2_OP_CONV)
-        tf2__cl_conv_inputs(&job->conv, offsets);
-    else
+    if (is_gemm(job))
         tf2__cl_gemm_inputs(plan, job->step, job->axis, job->n_inputs, offsets);
+    else
+        tf2__cl_conv_inputs(&job->conv, offsets);
     return tf2__cl_taps_make(&plan->arena, offsets, job->n_inputs, width, taps, error);
 }
 
@@ -140,7 +147,7 @@ static bool can_pair(const struct tf2__plan *plan, const struct tf2__cl_job *job
 /* Runs of how many bytes: the widest that do not make more taps than narrower ones. Tiles that are read in place have
  * one run per tap. */
 static enum tf2_status
-choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct choice *choice, struct tf2_error *error)
+choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice, struct tf2_error *error)
 {
     choice->n_taps = INT64_MAX;
     for (int32_t run = 64; run >= (job->x_step ? 64 : 16); run /= 2) {
@@ -157,8 +164,7 @@ choose_runs(struct tf2__plan *plan, const struct tf2__cl_job *job, struct choice
 }
 
 static enum tf2_status choose_amx(
-    struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job, struct choice *choice,
-    struct tf2_error *error)
+    struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice, struct tf2_error *error)
 {
     TF2__TRY(choose_runs(plan, job, choice, error));
     choice->pairs = can_pair(plan, job);
@@ -169,13 +175,13 @@ static enum tf2_status choose_amx(
     choice->chunk = TF2__MAX(AMX_CHUNK_BYTES / touched / 2 * 2, 2);
     choice->chunk = TF2__MIN(choice->chunk, n_tiles);
     if (!job->x_step)
-        step->scratch_bytes = choice->chunk * tile_bytes;
+        choice->scratch_bytes = choice->chunk * tile_bytes;
     snprintf(choice->kernel, sizeof(choice->kernel), "conv_amx%s", job->x_step ? "" : "_gather");
     return TF2_OK;
 }
 
 static enum tf2_status choose_dot(
-    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct tf2__cl_job *job, struct choice *choice,
+    enum tf2__cl_dot dot, int vector_width, struct tf2__plan *plan, const struct tf2__cl_job *job, struct tf2__cl_job_choice *choice,
     struct tf2_error *error)
 {
     size_t n_tiles;
@@ -193,10 +199,10 @@ static enum tf2_status choose_dot(
 /* The table of pixels: input base, output offset, residual offset, n_pixels each. */
 static void fill_pixels(const struct tf2__plan *plan, const struct tf2__cl_job *job, cl_int *table)
 {
-    if (job->step->node->op->id == TF2_OP_CONV)
-        tf2__cl_conv_pixels(&job->conv, table);
-    else
+    if (is_gemm(job))
         tf2__cl_gemm_pixels(plan, job->step, job->axis, job->n_pixels, table);
+    else
+        tf2__cl_conv_pixels(&job->conv, table);
 }
 
 static void extend(const cl_int *offsets, int64_t n, int64_t *least, int64_t *most)
@@ -210,8 +216,8 @@ static void extend(const cl_int *offsets, int64_t n, int64_t *least, int64_t *mo
 
 /* AVX2: x is widened first. */
 static enum tf2_status choose_words(
-    struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
-    struct choice *choice, struct tf2_error *error)
+    struct tf2__cl_device *device, struct tf2__plan *plan, const struct tf2__cl_job *job,
+    struct tf2__cl_job_choice *choice, struct tf2_error *error)
 {
     const size_t size = 3 * (size_t)job->n_pixels * sizeof(cl_int);
     const int64_t groups = (job->groups - 1) * job->x_group;
@@ -226,14 +232,14 @@ static enum tf2_status choose_words(
     choice->widened = true;
     choice->words = tf2__cl_words_of(
         &job->conv, least + first_tap + TF2__MIN(groups, 0), most + last_tap + TF2__MAX(groups, 0) + choice->width);
-    step->scratch_bytes = choice->words.scratch_bytes;
+    choice->scratch_bytes = choice->words.scratch_bytes;
     return TF2_OK;
 }
 
 /* What a layer costs either way, in cycles of the vector units: products, and what AMX adds to every output and input.
  * Measured on a Sapphire Rapids core. conv_amx is one work item, which cannot be divided among devices. */
 static bool
-amx_pays(const struct tf2__cl_job *job, const struct choice *amx, const struct choice *dot, uint32_t n_parts)
+amx_pays(const struct tf2__cl_job *job, const struct tf2__cl_job_choice *amx, const struct tf2__cl_job_choice *dot, uint32_t n_parts)
 {
     double tiles = (double)tf2__ceil_div(job->n_pixels, 16), groups = (double)job->groups;
     double halves = (double)tf2__ceil_div(job->out_per_group, 16);
@@ -257,30 +263,41 @@ static bool may_stream(const struct tf2__plan *plan)
     return 2 * bytes > (double)plan->weight_budget_bytes;
 }
 
+enum tf2_status tf2__cl_job_choose(
+    struct tf2__cl_device *device, struct tf2__plan *plan, const struct tf2__cl_job *job,
+    struct tf2__cl_job_choice *choice, struct tf2_error *error)
+{
+    enum tf2__cl_dot dot;
+    TF2__TRY(tf2__cl_dot_get(device, &dot, error));
+    TF2__TRY(choose_dot(dot, device->vector_width, plan, job, choice, error));
+    if (dot == TF2__CL_DOT_AVX2)
+        return choose_words(device, plan, job, choice, error);
+    if (dot != TF2__CL_DOT_AMX || job->n_pixels < 16 || may_stream(plan))
+        return TF2_OK;
+    struct tf2__cl_job_choice amx = {.amx = true};
+    TF2__TRY(choose_amx(plan, job, &amx, error));
+    if (amx_pays(job, &amx, choice, plan->n_parts))
+        *choice = amx;
+    return TF2_OK;
+}
+
 static enum tf2_status choose(
     struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, struct tf2_error *error)
 {
     struct tf2__cl_job job;
     enum tf2__cl_dot dot;
-    struct choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
+    struct tf2__cl_job_choice *choice = tf2__arena_alloc(&plan->arena, 1, sizeof(*choice));
     if (!choice)
         return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
     TF2__TRY(tf2__cl_dot_get(device, &dot, error));
     tf2__cl_job_describe(plan, step, &job);
-    TF2__TRY(choose_dot(dot, device->vector_width, plan, &job, choice, error));
-    if (dot == TF2__CL_DOT_AMX && job.n_pixels >= 16 && !may_stream(plan)) {
-        struct choice amx = {.amx = true};
-        TF2__TRY(choose_amx(plan, step, &job, &amx, error));
-        if (amx_pays(&job, &amx, choice, plan->n_parts))
-            *choice = amx;
-        else
-            step->scratch_bytes = 0;
-    }
-    step->kernel = choice->kernel;
     if (dot == TF2__CL_DOT_AVX2 || dot == TF2__CL_DOT_VNNI)
         TF2__TRY(tf2__cl_winograd_int8_choose(dot, plan, step, &job, &choice->winograd, &step->kernel, error));
-    if (dot == TF2__CL_DOT_AVX2 && !choice->winograd)
-        TF2__TRY(choose_words(device, plan, step, &job, choice, error));
+    if (!choice->winograd) {
+        TF2__TRY(tf2__cl_job_choose(device, plan, &job, choice, error));
+        step->kernel = choice->kernel;
+        step->scratch_bytes = choice->scratch_bytes;
+    }
     step->choice = choice;
     return TF2_OK;
 }
@@ -325,7 +342,7 @@ enum tf2_status tf2__cl_job_channels(
         bool valid = i % padded < job->out_per_group;
         uint32_t value = valid && from ? (uint32_t)from[o] : 0;
         if (valid)
-            value -= zero_point_sum(job, &x->quant, (const int8_t *)w->data + o * job->n_inputs, group);
+            value -= zero_point_sum(job, &x->quant, job->weights + o * job->n_inputs, group);
         ((cl_int *)bias_data)[i] = (cl_int)value;
         ((cl_float *)scale_data)[i] =
             valid ? tf2__quant_factor((double)x->quant.scale * tf2__quant_scale(&w->quant, o), y_scale) : 0;
@@ -350,9 +367,9 @@ static int64_t place_amx(int64_t place, int64_t o, int64_t padded, int64_t n_tap
 }
 
 static enum tf2_status
-pack(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice, int64_t lanes, uint32_t *buffer)
+pack(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice, int64_t lanes, uint32_t *buffer)
 {
-    const int8_t *weights = build->plan->tensors[job->step->in[1]].data;
+    const int8_t *weights = job->weights;
     const struct tf2__cl_taps *taps = &choice->taps;
     const int64_t padded = tf2__round_up(job->out_per_group, lanes);
     const int64_t group_bytes = padded * choice->n_taps * (choice->amx ? 64 : 4);
@@ -436,7 +453,7 @@ enum tf2_status tf2__cl_job_arg_head(
 
 /* Packs everything and begins the launch of conv_int8.cl or conv_amx.cl. */
 static enum tf2_status
-begin(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice, int64_t lanes)
+begin(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice, int64_t lanes)
 {
     uint32_t buffers[5]; /* weights, taps, pixels, bias, scale */
     TF2__TRY(pack(build, job, choice, lanes, &buffers[0]));
@@ -474,7 +491,7 @@ static int64_t strip_taps(enum tf2__cl_dot dot, int64_t n_inputs)
     return dot >= TF2__CL_DOT_VNNI ? tf2__ceil_div(n_inputs, 8) : n_inputs;
 }
 
-static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice)
+static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
 {
     int64_t lanes = (int64_t)choice->tile.vectors * tf2__cl_dot_lanes(build->device->dot, build->device->vector_width);
     int64_t blocks = tf2__ceil_div(job->out_per_group, lanes);
@@ -492,7 +509,7 @@ static enum tf2_status make_dot(struct tf2__cl_build *build, const struct tf2__c
     return TF2_OK;
 }
 
-static enum tf2_status make_amx(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct choice *choice)
+static enum tf2_status make_amx(struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
 {
     uint32_t gathered;
     void *data;
@@ -516,14 +533,20 @@ static enum tf2_status make_amx(struct tf2__cl_build *build, const struct tf2__c
     return TF2_OK;
 }
 
+enum tf2_status tf2__cl_job_make(
+    struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_job_choice *choice)
+{
+    return choice->amx ? make_amx(build, job, choice) : make_dot(build, job, choice);
+}
+
 static enum tf2_status make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
-    const struct choice *choice = step->choice;
+    const struct tf2__cl_job_choice *choice = step->choice;
     struct tf2__cl_job job;
     tf2__cl_job_describe(build->plan, step, &job);
     if (choice->winograd)
         return tf2__cl_winograd_int8_make(build, &job, choice->winograd);
-    return choice->amx ? make_amx(build, &job, choice) : make_dot(build, &job, choice);
+    return tf2__cl_job_make(build, &job, choice);
 }
 
 const struct tf2__cl_row tf2__cl_row_conv_int8 = {

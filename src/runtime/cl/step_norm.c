@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step_norm.c: softmax and local response normalization (norm.cl).
+ * step_norm.c: softmax, local response normalization, normalization to a length (norm.cl).
  */
 #include "runtime/cl/internal.h"
 
@@ -163,3 +163,48 @@ static bool lrn_fits(const struct tf2__plan *plan, const struct tf2__step *step)
 
 const struct tf2__cl_row tf2__cl_row_lrn = {
     .op = TF2_OP_LRN, .name = "lrn", .fits = lrn_fits, .make = lrn_make};
+
+/* A factor per channel, 1 where there are none. */
+static enum tf2_status
+make_scale(struct tf2__cl_build *build, const struct tf2__step *step, int64_t n_channels, uint32_t *buffer)
+{
+    const bool given = step->n_in > 1 && step->in[1] != TF2_NO_TENSOR;
+    const struct tf2__plan_tensor *scale = given ? &build->plan->tensors[step->in[1]] : NULL;
+    const int64_t n = tf2__round_up(n_channels, build->device->vector_width);
+    void *data;
+    TF2__TRY(tf2__cl_buffer_map(build, n, buffer, &data));
+    for (int64_t c = 0; c < n; c++) {
+        const float *from = scale ? scale->data : NULL;
+        ((cl_float *)data)[c] = c >= n_channels ? 0 : !from ? 1 : from[scale->shape.dim[0] > 1 ? c : 0];
+    }
+    return tf2__cl_buffer_unmap(build, *buffer, data);
+}
+
+static enum tf2_status normalize_make(struct tf2__cl_build *build, const struct tf2__step *step)
+{
+    const struct tf2_normalize_attr *attr = step->node->attr;
+    const bool whole = attr->region == TF2_NORMALIZE_ALL;
+    struct tf2__cl_map_view x, y;
+    uint32_t table, scale;
+    tf2__cl_map_of(build->plan, step->in[0], &x);
+    tf2__cl_map_of(build->plan, step->out, &y);
+    const cl_int t[13] = {(cl_int)x.dim[0],    (cl_int)x.dim[1],    (cl_int)x.dim[2],    (cl_int)x.stride_n,
+                          (cl_int)x.stride[0], (cl_int)x.stride[1], (cl_int)x.stride[2], (cl_int)x.stride_c,
+                          (cl_int)y.stride_n,  (cl_int)y.stride[0], (cl_int)y.stride[1], (cl_int)y.stride[2],
+                          (cl_int)y.stride_c};
+    TF2__TRY(make_scale(build, step, x.c, &scale));
+    TF2__TRY(tf2__cl_buffer_from(build, t, TF2__COUNT(t), &table));
+    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_NORM, "normalize_length"));
+    TF2__TRY(tf2__cl_arg_tensor(build, step->in[0]));
+    TF2__TRY(tf2__cl_arg_tensor(build, step->out));
+    tf2__cl_arg_buffer(build, scale);
+    tf2__cl_arg_buffer(build, table);
+    tf2__cl_arg_int(build, x.c);
+    tf2__cl_arg_int(build, whole);
+    tf2__cl_arg_float(build, attr->epsilon);
+    tf2__cl_launch_size(build, whole ? x.n : x.n * x.dim[0] * x.dim[1], 1);
+    return TF2_OK;
+}
+
+const struct tf2__cl_row tf2__cl_row_normalize = {
+    .op = TF2_OP_NORMALIZE, .name = "normalize", .fits = lrn_fits, .make = normalize_make};

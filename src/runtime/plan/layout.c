@@ -80,6 +80,25 @@ static enum tf2_status conv_need(struct layout *l, const struct tf2__step *step,
     return TF2_OK;
 }
 
+/* The same of a transposed convolution: at the end also what no output takes, so that all phases read a whole map. */
+static enum tf2_status deconv_need(struct layout *l, const struct tf2__step *step, struct tf2_error *error)
+{
+    const struct tf2__plan_tensor *tensors = l->plan->tensors;
+    struct tf2__window_dim dims[TF2_MAX_SPATIAL];
+    uint32_t n;
+    struct need need = {0};
+    TF2__TRY(tf2__conv_transpose_resolve(
+        step->node->attr, &tensors[step->in[0]].shape, &tensors[step->in[1]].shape, dims, &n, error));
+    for (uint32_t d = 0; d < n; d++) {
+        int64_t reach = (dims[d].kernel - 1) * dims[d].dilation - dims[d].pad_begin;
+        int64_t last = (dims[d].out - 1 + dims[d].pad_begin) / dims[d].stride;
+        need.begin[2 + d] = TF2__MAX(reach, 0) / dims[d].stride;
+        need.end[2 + d] = TF2__MAX(last - (dims[d].in - 1), 0);
+    }
+    raise_need(&l->need[step->in[0]], &need);
+    return TF2_OK;
+}
+
 /* Whether the part that a slice takes spans all dimensions but N and C. */
 static bool slices_channels_only(const struct tf2__plan *plan, const struct tf2__step *step)
 {
@@ -105,6 +124,8 @@ static enum tf2_status find_needs(struct layout *l, struct tf2_error *error)
     for (uint32_t i = 0; i < plan->n_steps; i++) {
         if (step_is(&plan->steps[i], TF2_OP_CONV))
             TF2__TRY(conv_need(l, &plan->steps[i], error));
+        else if (step_is(&plan->steps[i], TF2_OP_CONV_TRANSPOSE))
+            TF2__TRY(deconv_need(l, &plan->steps[i], error));
     }
     for (bool changed = true; changed;) {
         changed = false;

@@ -15,7 +15,7 @@
 static bool only_convs_read(const struct tf2_graph *graph, tf2_tensor_id tensor)
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        for (uint32_t k = 0; k < graph->nodes[i].n_in; k++) {
+        for (uint32_t k = 0; k < graph->nodes[i].n_in && !graph->nodes[i].op->reads_shapes_only; k++) {
             if (graph->nodes[i].in[k] == tensor && (graph->nodes[i].op->id != TF2_OP_CONV || k != 0))
                 return false;
         }
@@ -73,7 +73,7 @@ bool tf2__plan_needs_float(const struct tf2__plan *plan, tf2_tensor_id tensor)
     const struct tf2_graph *graph = plan->graph;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct tf2__node *node = &graph->nodes[i];
-        for (uint32_t k = 0; k < node->n_in; k++) {
+        for (uint32_t k = 0; k < node->n_in && !node->op->reads_shapes_only; k++) {
             if (node->in[k] == tensor && tf2__plan_exact_pixels(plan, node) == TF2_NO_TENSOR)
                 return true;
         }

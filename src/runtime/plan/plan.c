@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plan.c: from a graph to steps: one per node, with relayout copies where the caller's dense tensors and the
- * device's layout differ. Then layout.c, the device's choice of kernels, and place.c.
+ * device's layout differ. What depends on shapes only is computed here, and is a constant from then on. Then layout.c,
+ * the device's choice of kernels, and place.c.
  */
 #include "runtime/plan/plan.h"
 
@@ -79,13 +80,14 @@ static struct readers classify_readers(const struct tf2_graph *graph, tf2_tensor
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct tf2__node *node = &graph->nodes[i];
         for (uint32_t k = 0; k < node->n_in; k++) {
-            if (node->in[k] != tensor)
+            if (node->in[k] != tensor || node->op->reads_shapes_only)
                 continue;
             r.any = true;
             r.only_quantize &= node->op->id == TF2_OP_QUANTIZE;
             r.only_transpose &= node->op->id == TF2_OP_TRANSPOSE;
             if (node->op->id != TF2_OP_CONV || k != 0) {
                 r.only_convs = false;
+                r.padded |= node->op->id == TF2_OP_CONV_TRANSPOSE && k == 0;
                 continue;
             }
             const struct tf2_conv_attr *conv = node->attr;
@@ -152,7 +154,8 @@ static bool is_copy(enum tf2_op op)
 /* Operators whose kernels want their data laid out by the plan, halo and all. */
 static bool wants_layout(enum tf2_op op)
 {
-    return op == TF2_OP_CONV || op == TF2_OP_POOL || op == TF2_OP_LRN || op == TF2_OP_RESIZE;
+    return op == TF2_OP_CONV || op == TF2_OP_CONV_TRANSPOSE || op == TF2_OP_POOL || op == TF2_OP_LRN ||
+           op == TF2_OP_RESIZE;
 }
 
 /* Constants are dense: one that such an operator takes as its data gets a copy with a layout of its own. */
@@ -184,12 +187,61 @@ plan_exact_pixels(struct tf2__plan *plan, const struct tf2__node *node, uint32_t
     return TF2_OK;
 }
 
+static void dense_strides(struct tf2__plan_tensor *tensor)
+{
+    int64_t stride = 1;
+    for (uint32_t d = tensor->shape.n_dims; d-- > 0; stride *= tensor->shape.dim[d])
+        tensor->stride[d] = stride;
+}
+
+/* Known once the shapes are: what reads nothing but shapes, and what moves or joins such constants. */
+static bool is_known(const struct tf2__plan *plan, const struct tf2__node *node)
+{
+    bool derived = false;
+    if (node->op->reads_shapes_only)
+        return true;
+    if (!is_copy(node->op->id) && node->op->id != TF2_OP_CONCAT)
+        return false;
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        if (!plan->tensors[node->in[k]].data)
+            return false;
+        derived |= !plan->graph->tensors[node->in[k]].data;
+    }
+    return derived;
+}
+
+/* Computes such a node: its result is a constant of the plan, float32. */
+static enum tf2_status
+plan_known(struct tf2__plan *plan, const struct tf2__node *node, struct tf2_error *error)
+{
+    struct tf2__plan_tensor *out = &plan->tensors[node->out];
+    struct tf2__view in[TF2_MAX_NODE_INPUTS], view;
+    size_t n = (size_t)tf2_shape_count(&out->shape);
+    float *data = tf2__arena_alloc(&plan->arena, n, sizeof(*data));
+    if (!data)
+        return tf2__fail_memory(error, n * sizeof(*data), node->name);
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        const struct tf2__plan_tensor *t = &plan->tensors[node->in[k]];
+        tf2__view_dense(&in[k], t->data, t->dtype, &t->shape);
+    }
+    tf2__view_dense(&view, data, TF2_DTYPE_F32, &out->shape);
+    node->op->eval(node->attr, in, node->n_in, &view);
+    tf2__activation_apply(&node->activation, &view);
+    out->data = data;
+    dense_strides(out);
+    return TF2_OK;
+}
+
 static enum tf2_status
 plan_nodes(struct tf2__plan *plan, const struct tf2_shape *shapes, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < plan->graph->n_nodes; i++) {
         const struct tf2__node *node = &plan->graph->nodes[i];
         uint32_t pixels = tf2__plan_exact_pixels(plan, node);
+        if (is_known(plan, node)) {
+            TF2__TRY(plan_known(plan, node, error));
+            continue;
+        }
         if (pixels != TF2_NO_TENSOR) {
             TF2__TRY(plan_exact_pixels(plan, node, pixels, error));
             continue;
@@ -238,9 +290,8 @@ init_tensors(struct tf2__plan *plan, const struct tf2_shape *input_shapes, struc
             .data = graph->tensors[i].data,
             .root = i};
     for (uint32_t i = 0; i < graph->n_tensors; i++) {
-        int64_t stride = 1;
-        for (uint32_t d = shapes[i].n_dims; plan->tensors[i].data && d-- > 0; stride *= shapes[i].dim[d])
-            plan->tensors[i].stride[d] = stride;
+        if (plan->tensors[i].data)
+            dense_strides(&plan->tensors[i]);
     }
     plan->n_tensors = graph->n_tensors;
     TF2__TRY(plan_inputs(plan, error));

@@ -41,7 +41,8 @@ struct tf2__plan_tensor {
     enum tf2_dtype dtype;
     struct tf2_shape shape;
     struct tf2__quant quant;
-    const void *data; /* constants: dense, row-major; they have no place in the arena */
+    const void
+        *data; /* constants, the graph's or the plan's: dense, row-major; they have no place in the arena */
     uint32_t root;    /* the tensor whose memory this one lies in; itself for roots */
     bool laid_out;    /* strides and offset are set */
     bool dense;       /* has to be dense row-major: what the caller reads and writes */

@@ -45,6 +45,8 @@ static const struct {
     [TF2_OP_QUANTIZE] = {tf2__export_quantize, true},
     [TF2_OP_DEQUANTIZE] = {tf2__export_dequantize, true},
     [TF2_OP_LOOKUP] = {tf2__export_lookup, true},
+    [TF2_OP_CONV_TRANSPOSE] = {tf2__export_conv_transpose, false},
+    [TF2_OP_NORMALIZE] = {tf2__export_normalize, false},
 };
 
 static int32_t type_of(enum tf2_dtype dtype)

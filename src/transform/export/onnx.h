@@ -121,6 +121,8 @@ const char *tf2__export_activation(struct tf2__export *e, const struct tf2__node
 const char *tf2__export_prelu(struct tf2__export *e, const struct tf2__node *node);
 const char *tf2__export_softmax(struct tf2__export *e, const struct tf2__node *node);
 const char *tf2__export_conv(struct tf2__export *e, const struct tf2__node *node);
+const char *tf2__export_conv_transpose(struct tf2__export *e, const struct tf2__node *node);
+const char *tf2__export_normalize(struct tf2__export *e, const struct tf2__node *node);
 const char *tf2__export_pool(struct tf2__export *e, const struct tf2__node *node);
 const char *tf2__export_lrn(struct tf2__export *e, const struct tf2__node *node);
 const char *tf2__export_gemm(struct tf2__export *e, const struct tf2__node *node);

@@ -49,6 +49,67 @@ const char *tf2__export_conv(struct tf2__export *e, const struct tf2__node *node
     return *add ? tf2__export_op(e, "Add", TF2__EXPORT_IN(y, add)) : y;
 }
 
+/* Weights [O, I / group, ...] as ONNX wants them, [I, O / group, ...]. */
+static const char *turned_weights(struct tf2__export *e, const struct tf2__node *node, int64_t group)
+{
+    const struct tf2_shape *w = tf2__export_shape(e, node->in[1]);
+    const uint32_t n = w->n_dims;
+    int64_t perm[TF2_MAX_DIMS] = {0, 2, 1}, split[TF2_MAX_DIMS] = {group, w->dim[0] / group, w->dim[1]};
+    int64_t joined[TF2_MAX_DIMS] = {w->dim[1] * group, w->dim[0] / group};
+    const char *x = tf2__export_in(e, 1);
+    for (uint32_t d = 2; d < n; d++) {
+        perm[d + 1] = d + 1;
+        split[d + 1] = joined[d] = w->dim[d];
+    }
+    x = tf2__export_op(e, "Reshape", TF2__EXPORT_IN(x, tf2__export_ints(e, "groups", split, n + 1)));
+    x = tf2__export_op(e, "Transpose", TF2__EXPORT_IN(x));
+    tf2__export_attr_ints(e, "perm", perm, n + 1);
+    return tf2__export_op(e, "Reshape", TF2__EXPORT_IN(x, tf2__export_ints(e, "weights", joined, n)));
+}
+
+const char *tf2__export_conv_transpose(struct tf2__export *e, const struct tf2__node *node)
+{
+    const struct tf2_conv_transpose_attr *attr = node->attr;
+    const int64_t group = attr->group ? attr->group : 1;
+    struct tf2__window_dim dims[TF2_MAX_SPATIAL];
+    int64_t output_padding[TF2_MAX_SPATIAL] = {0};
+    bool any = false;
+    uint32_t n;
+    if (tf2__conv_transpose_resolve(
+            attr, tf2__export_shape(e, node->in[0]), tf2__export_shape(e, node->in[1]), dims, &n, NULL) !=
+        TF2_OK)
+        return tf2__export_refuse(e, "its window does not fit");
+    const char *weights = turned_weights(e, node, group);
+    const char *y = tf2__export_main(
+        e, "ConvTranspose", TF2__EXPORT_IN(tf2__export_in(e, 0), weights, tf2__export_in(e, 2)));
+    set_window(e, dims, n);
+    for (uint32_t d = 0; d < n; d++) {
+        int64_t whole = (dims[d].in - 1) * dims[d].stride + (dims[d].kernel - 1) * dims[d].dilation + 1;
+        output_padding[d] = dims[d].out - (whole - dims[d].pad_begin - dims[d].pad_end);
+        any |= output_padding[d] != 0;
+    }
+    if (any)
+        tf2__export_attr_ints(e, "output_padding", output_padding, n);
+    tf2__export_attr_int(e, "group", group);
+    return y;
+}
+
+/* ONNX has it along an axis and without an epsilon. */
+const char *tf2__export_normalize(struct tf2__export *e, const struct tf2__node *node)
+{
+    const struct tf2_normalize_attr *attr = node->attr;
+    if (attr->region != TF2_NORMALIZE_CHANNELS || attr->epsilon != 0)
+        return tf2__export_refuse(e, "has no ONNX form: over whole images, or with an epsilon");
+    const char *y = tf2__export_main(e, "LpNormalization", TF2__EXPORT_IN(tf2__export_in(e, 0)));
+    tf2__export_attr_int(e, "axis", 1);
+    tf2__export_attr_int(e, "p", 2);
+    if (node->n_in < 2 || node->in[1] == TF2_NO_TENSOR)
+        return y;
+    const struct tf2_shape shape = tf2__export_along_channels(
+        tf2__export_shape(e, node->in[1])->dim[0], tf2__export_shape(e, node->in[0])->n_dims);
+    return tf2__export_op(e, "Mul", TF2__EXPORT_IN(y, tf2__export_floats(e, "scale", node->in[1], &shape)));
+}
+
 /* ---- pools ---- */
 
 /* How far the last window reaches beyond the padding; less than the window's extent. */

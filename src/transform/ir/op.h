@@ -55,6 +55,8 @@ struct tf2__op {
     uint32_t max_inputs;
     uint32_t constant_inputs; /* bit i: input i has to be a constant */
     uint32_t int8_inputs;     /* bit i: only the integer form has input i */
+    bool reads_shapes_only;   /* the result depends on nothing but attributes and the inputs' shapes; eval does not look
+                                 at their data, which may be NULL */
 
     /*
      * Checks attributes and input shapes (in[i] is NULL for an input that is left out) and infers the output's

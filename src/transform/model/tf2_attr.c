@@ -100,6 +100,43 @@ static const struct field resize[] = {
     FIELD(REAL, TF2_MAX_SPATIAL, tf2_resize_attr, scale),
 };
 
+static const struct field conv_transpose[] = {
+    WINDOW(tf2_conv_transpose_attr, window),
+    FIELD(WORD, 1, tf2_conv_transpose_attr, group),
+    FIELD(WORD, TF2_MAX_SPATIAL, tf2_conv_transpose_attr, output_pad),
+};
+static const struct field normalize[] = {
+    FIELD(WORD, 1, tf2_normalize_attr, region),
+    FIELD(REAL, 1, tf2_normalize_attr, epsilon),
+};
+static const struct field prior_box[] = {
+    FIELD(WORD, 1, tf2_prior_box_attr, n_sizes),
+    FIELD(WORD, 1, tf2_prior_box_attr, n_max_sizes),
+    FIELD(WORD, 1, tf2_prior_box_attr, n_ratios),
+    FIELD(REAL, TF2_PRIOR_BOX_MAX, tf2_prior_box_attr, min_size),
+    FIELD(REAL, TF2_PRIOR_BOX_MAX, tf2_prior_box_attr, max_size),
+    FIELD(REAL, TF2_PRIOR_BOX_MAX, tf2_prior_box_attr, ratio),
+    FIELD(REAL, 4, tf2_prior_box_attr, variance),
+    FIELD(FLAG, 1, tf2_prior_box_attr, clip),
+    FIELD(WORD, 1, tf2_prior_box_attr, image_height),
+    FIELD(WORD, 1, tf2_prior_box_attr, image_width),
+    FIELD(REAL, 1, tf2_prior_box_attr, step_height),
+    FIELD(REAL, 1, tf2_prior_box_attr, step_width),
+    FIELD(REAL, 1, tf2_prior_box_attr, offset),
+};
+static const struct field detection[] = {
+    FIELD(WORD, 1, tf2_detection_attr, n_classes),
+    FIELD(WORD, 1, tf2_detection_attr, background),
+    FIELD(WORD, 1, tf2_detection_attr, code),
+    FIELD(FLAG, 1, tf2_detection_attr, boxes_per_class),
+    FIELD(FLAG, 1, tf2_detection_attr, variance_in_offsets),
+    FIELD(REAL, 1, tf2_detection_attr, confidence),
+    FIELD(REAL, 1, tf2_detection_attr, nms_threshold),
+    FIELD(REAL, 1, tf2_detection_attr, nms_eta),
+    FIELD(WORD, 1, tf2_detection_attr, top_k),
+    FIELD(WORD, 1, tf2_detection_attr, keep_top_k),
+};
+
 #define LAYOUT(fields)                                                                                       \
     {                                                                                                        \
         TF2__COUNT(fields), fields                                                                           \
@@ -125,6 +162,10 @@ static const struct layout layouts[] = {
     [TF2_OP_TRANSPOSE] = LAYOUT(transpose),
     [TF2_OP_PAD] = LAYOUT(pad),
     [TF2_OP_RESIZE] = LAYOUT(resize),
+    [TF2_OP_CONV_TRANSPOSE] = LAYOUT(conv_transpose),
+    [TF2_OP_NORMALIZE] = LAYOUT(normalize),
+    [TF2_OP_PRIOR_BOX] = LAYOUT(prior_box),
+    [TF2_OP_DETECTION_OUTPUT] = LAYOUT(detection),
 };
 
 static struct layout find(enum tf2_op op)

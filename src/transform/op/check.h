@@ -67,6 +67,27 @@ tf2__check_vector(const struct tf2_shape *shape, int64_t n, const char *what, st
     return TF2_OK;
 }
 
+/* Channels of input and weights [O, I / group, ...] fit the groups (0: 1). */
+static inline enum tf2_status tf2__check_group(
+    int32_t group, const struct tf2_shape *x, const struct tf2_shape *weights, struct tf2_error *error)
+{
+    char text[TF2__SHAPE_TEXT];
+    int64_t n_groups = group ? group : 1;
+    if (n_groups < 1)
+        return tf2__fail(error, TF2_ERR_VALUE, "%d groups, wanted 1 or more", group);
+    if (x->dim[1] % n_groups || weights->dim[0] % n_groups)
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "%lld input and %lld output channels, wanted multiples of the %lld groups",
+            (long long)x->dim[1], (long long)weights->dim[0], (long long)n_groups);
+    if (weights->dim[1] != x->dim[1] / n_groups)
+        return tf2__fail(
+            error, TF2_ERR_SHAPE,
+            "weights %s for %lld input channels in %lld groups, wanted %lld in dimension 1",
+            tf2_shape_format(weights, text, sizeof(text)), (long long)x->dim[1], (long long)n_groups,
+            (long long)(x->dim[1] / n_groups));
+    return TF2_OK;
+}
+
 static inline enum tf2_status tf2__check_finite(double value, const char *what, struct tf2_error *error)
 {
     if (!(value - value == 0))

@@ -114,27 +114,6 @@ static void conv_row(const struct conv *p, int64_t n, int64_t o, int64_t od, int
     }
 }
 
-/* Channels of input and weights fit the groups. */
-static enum tf2_status check_group(
-    int32_t group, const struct tf2_shape *x, const struct tf2_shape *weights, struct tf2_error *error)
-{
-    char text[TF2__SHAPE_TEXT];
-    int64_t n_groups = group ? group : 1;
-    if (n_groups < 1)
-        return tf2__fail(error, TF2_ERR_VALUE, "%d groups, wanted 1 or more", group);
-    if (x->dim[1] % n_groups || weights->dim[0] % n_groups)
-        return tf2__fail(
-            error, TF2_ERR_SHAPE, "%lld input and %lld output channels, wanted multiples of the %lld groups",
-            (long long)x->dim[1], (long long)weights->dim[0], (long long)n_groups);
-    if (weights->dim[1] != x->dim[1] / n_groups)
-        return tf2__fail(
-            error, TF2_ERR_SHAPE,
-            "weights %s for %lld input channels in %lld groups, wanted %lld in dimension 1",
-            tf2_shape_format(weights, text, sizeof(text)), (long long)x->dim[1], (long long)n_groups,
-            (long long)(x->dim[1] / n_groups));
-    return TF2_OK;
-}
-
 static enum tf2_status infer(
     const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
     struct tf2_error *error)
@@ -144,7 +123,7 @@ static enum tf2_status infer(
     struct tf2__window_dim dims[TF2_MAX_SPATIAL];
     uint32_t n_spatial;
     TF2__TRY(tf2__conv_resolve(a, in[0], in[1], dims, &n_spatial, error));
-    TF2__TRY(check_group(a->group, in[0], in[1], error));
+    TF2__TRY(tf2__check_group(a->group, in[0], in[1], error));
     if (n_in > 2 && in[2])
         TF2__TRY(tf2__check_vector(in[2], in[1]->dim[0], "bias", error));
     *out = *in[0];

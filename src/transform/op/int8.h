@@ -92,6 +92,6 @@ static inline int64_t tf2__int8_row_stride(const struct tf2__view *view)
     return view->shape.n_dims ? view->stride[view->shape.n_dims - 1] : 1;
 }
 
-extern const struct tf2__op_int8 tf2__int8_conv;
+extern const struct tf2__op_int8 tf2__int8_conv, tf2__int8_conv_transpose;
 
 #endif

@@ -29,7 +29,11 @@
     X(resize)                                                                                                \
     X(quantize)                                                                                              \
     X(dequantize)                                                                                            \
-    X(lookup)
+    X(lookup)                                                                                                \
+    X(conv_transpose)                                                                                        \
+    X(normalize)                                                                                             \
+    X(prior_box)                                                                                             \
+    X(detection_output)
 
 #define DECLARE(name) extern const struct tf2__op tf2__op_##name;
 OP_LIST(DECLARE)

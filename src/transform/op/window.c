@@ -11,6 +11,8 @@
  * PyTorch and ONNX always drop windows beyond the input, Caffe in padded pools only. An unpadded pool has
  * one only when stride is larger than the kernel; it would be empty.
  *
+ * A transposed convolution is the same backwards: there input = floor((output + padding - extent) / stride) + 1.
+ *
  * Attributes are 32-bit and extents below 2^31, so that no product here exceeds 2^62.
  */
 #include "transform/op/window.h"
@@ -156,9 +158,10 @@ enum tf2_status tf2__pool_resolve(
     return TF2_OK;
 }
 
-enum tf2_status tf2__conv_resolve(
-    const struct tf2_conv_attr *attr, const struct tf2_shape *in, const struct tf2_shape *weights,
-    struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error)
+/* The weights' extents are the kernel's, and those that the window repeats. */
+static enum tf2_status check_kernel(
+    const struct tf2_window *window, const struct tf2_shape *in, const struct tf2_shape *weights,
+    struct tf2_error *error)
 {
     char text[TF2__SHAPE_TEXT], in_text[TF2__SHAPE_TEXT];
     TF2__TRY(tf2__check_feature_map(in, error));
@@ -167,10 +170,59 @@ enum tf2_status tf2__conv_resolve(
             error, TF2_ERR_SHAPE, "weights %s for input %s, wanted as many dimensions",
             tf2_shape_format(weights, text, sizeof(text)), tf2_shape_format(in, in_text, sizeof(in_text)));
     for (uint32_t d = 0; d < in->n_dims - 2; d++) {
-        if (attr->window.kernel[d] && attr->window.kernel[d] != weights->dim[2 + d])
+        if (window->kernel[d] && window->kernel[d] != weights->dim[2 + d])
             return tf2__fail(
                 error, TF2_ERR_SHAPE, "weights %s, wanted kernel extent %d in spatial dimension %u",
-                tf2_shape_format(weights, text, sizeof(text)), attr->window.kernel[d], d);
+                tf2_shape_format(weights, text, sizeof(text)), window->kernel[d], d);
     }
+    return TF2_OK;
+}
+
+enum tf2_status tf2__conv_resolve(
+    const struct tf2_conv_attr *attr, const struct tf2_shape *in, const struct tf2_shape *weights,
+    struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error)
+{
+    TF2__TRY(check_kernel(&attr->window, in, weights, error));
     return tf2__window_resolve(&attr->window, &weights->dim[2], TF2_POOL_FLOOR, in, dims, n_spatial, error);
+}
+
+/* The output of one dimension, and what is cut off. */
+static enum tf2_status resolve_transposed(
+    struct tf2__window_dim *dim, enum tf2_auto_pad auto_pad, int64_t output_pad, uint32_t d,
+    struct tf2_error *error)
+{
+    int64_t whole = (dim->in - 1) * dim->stride + window_extent(dim) + output_pad;
+    if (output_pad < 0)
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "output padding %lld in spatial dimension %u, wanted 0 or more",
+            (long long)output_pad, d);
+    if (auto_pad == TF2_AUTO_PAD_SAME_UPPER || auto_pad == TF2_AUTO_PAD_SAME_LOWER) {
+        int64_t pad = TF2__MAX(whole - dim->in * dim->stride, 0);
+        dim->pad_begin = auto_pad == TF2_AUTO_PAD_SAME_UPPER ? pad / 2 : pad - pad / 2;
+        dim->pad_end = pad - dim->pad_begin;
+        dim->out = dim->in * dim->stride;
+    } else {
+        dim->out = whole - dim->pad_begin - dim->pad_end;
+    }
+    if (dim->out < 1)
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "padding %lld, %lld in spatial dimension %u leaves nothing of %lld pixels",
+            (long long)dim->pad_begin, (long long)dim->pad_end, d, (long long)whole);
+    return TF2_OK;
+}
+
+enum tf2_status tf2__conv_transpose_resolve(
+    const struct tf2_conv_transpose_attr *attr, const struct tf2_shape *in, const struct tf2_shape *weights,
+    struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error)
+{
+    const enum tf2_auto_pad auto_pad = attr->window.auto_pad;
+    TF2__TRY(check_kernel(&attr->window, in, weights, error));
+    if ((unsigned)auto_pad > TF2_AUTO_PAD_VALID)
+        return tf2__fail(error, TF2_ERR_VALUE, "no automatic padding has number %d", (int)auto_pad);
+    *n_spatial = in->n_dims - 2;
+    for (uint32_t d = 0; d < *n_spatial; d++) {
+        TF2__TRY(set_dim(&attr->window, d, weights->dim[2 + d], in->dim[2 + d], &dims[d], error));
+        TF2__TRY(resolve_transposed(&dims[d], auto_pad, attr->output_pad[d], d, error));
+    }
+    return TF2_OK;
 }

@@ -54,4 +54,23 @@ enum tf2_status tf2__conv_resolve(
     const struct tf2_conv_attr *attr, const struct tf2_shape *in, const struct tf2_shape *weights,
     struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error);
 
+/*
+ * The same for a transposed convolution: kernel position k of input pixel i meets output i * stride + k * dilation -
+ * pad_begin.
+ */
+enum tf2_status tf2__conv_transpose_resolve(
+    const struct tf2_conv_transpose_attr *attr, const struct tf2_shape *in, const struct tf2_shape *weights,
+    struct tf2__window_dim *dims, uint32_t *n_spatial, struct tf2_error *error);
+
+/* Kernel position k of a transposed convolution meets the outputs from .. from + count - 1 for input pixels *first ..
+ * *end - 1. */
+static inline void tf2__window_sources(
+    const struct tf2__window_dim *dim, int64_t k, int64_t from, int64_t count, int64_t *first, int64_t *end)
+{
+    int64_t offset = k * dim->dilation - dim->pad_begin; /* input i meets output i * stride + offset */
+    *first = from > offset ? tf2__ceil_div(from - offset, dim->stride) : 0;
+    *end = from + count > offset ? tf2__ceil_div(from + count - offset, dim->stride) : 0;
+    *end = TF2__MIN(*end, dim->in);
+}
+
 #endif

@@ -34,11 +34,14 @@ static int64_t work(const struct tf2_graph *graph, const struct tf2__node *node)
     }
     switch (node->op->id) {
     case TF2_OP_CONV:
+    case TF2_OP_CONV_TRANSPOSE:
     case TF2_OP_GEMM:
         return node->op->macs(node->attr, in, node->n_in, out);
     case TF2_OP_POOL: /* a window can be as large as the map */
     case TF2_OP_LRN:
         return tf2__mul_i64(n_out, n_in, &product) ? product : INT64_MAX;
+    case TF2_OP_DETECTION_OUTPUT: /* each box can be compared with each */
+        return tf2__mul_i64(n_in, TF2__MAX(n_in, n_out), &product) ? product : INT64_MAX;
     default:
         return TF2__MAX(n_in, n_out);
     }

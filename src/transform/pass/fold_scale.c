@@ -19,7 +19,7 @@ static bool find_channel_axis(const struct tf2_graph *graph, const struct tf2__n
 {
     if (node->activation.kind != TF2_ACTIVATION_NONE || tf2__node_is_int8(graph, node))
         return false;
-    if (node->op->id == TF2_OP_CONV)
+    if (node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_CONV_TRANSPOSE)
         *axis = 1;
     else if (node->op->id == TF2_OP_GEMM)
         *axis = graph->tensors[node->out].shape.n_dims - 1;

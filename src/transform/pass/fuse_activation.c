@@ -9,8 +9,8 @@
 
 static bool takes_activation(enum tf2_op op)
 {
-    return op == TF2_OP_CONV || op == TF2_OP_GEMM || op == TF2_OP_ELTWISE || op == TF2_OP_SCALE ||
-           op == TF2_OP_BATCH_NORM;
+    return op == TF2_OP_CONV || op == TF2_OP_CONV_TRANSPOSE || op == TF2_OP_GEMM || op == TF2_OP_ELTWISE ||
+           op == TF2_OP_SCALE || op == TF2_OP_BATCH_NORM;
 }
 
 static bool is_fusable(enum tf2_activation_kind kind)

@@ -24,7 +24,8 @@
 
 bool tf2__scheme_has_weights(const struct tf2__node *node)
 {
-    return node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_GEMM;
+    return node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_CONV_TRANSPOSE ||
+           node->op->id == TF2_OP_GEMM;
 }
 
 bool tf2__scheme_is_data(const struct tf2_graph *graph, const struct tf2__node *node, uint32_t k)
@@ -37,10 +38,9 @@ struct tf2__weights_extents tf2__scheme_extents(const struct tf2_graph *graph, c
     const struct tf2_shape *x = &graph->tensors[node->in[0]].shape, *w = &graph->tensors[node->in[1]].shape;
     struct tf2__weights_extents e = {
         .n_out = w->dim[0], .n_k = tf2_shape_count(w) / w->dim[0], .n_groups = 1};
-    if (node->op->id == TF2_OP_CONV) {
-        const struct tf2_conv_attr *attr = node->attr;
-        e.n_groups = attr->group ? attr->group : 1;
+    if (node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_CONV_TRANSPOSE) {
         e.n_in = w->dim[1];
+        e.n_groups = x->dim[1] / e.n_in;
     } else if (graph->tensors[node->out].shape.n_dims == 2) {
         e.n_in = x->dim[1];
     }
@@ -231,7 +231,7 @@ static void set_forms(const struct assigner *a)
     memset(s->as_f32, 0, a->graph->n_tensors * sizeof(*s->as_f32));
     for (uint32_t i = 0; i < a->graph->n_nodes; i++) {
         const struct tf2__node *node = &a->graph->nodes[i];
-        for (uint32_t k = 0; k < node->n_in; k++) {
+        for (uint32_t k = 0; k < node->n_in && !node->op->reads_shapes_only; k++) {
             if (tf2__scheme_is_data(a->graph, node, k))
                 (s->on_int[i] ? s->as_u8 : s->as_f32)[node->in[k]] = true;
         }
@@ -291,7 +291,7 @@ static void count_uses(const struct assigner *a)
 {
     for (uint32_t i = 0; i < a->graph->n_nodes; i++) {
         const struct tf2__node *node = &a->graph->nodes[i];
-        for (uint32_t k = 0; k < node->n_in; k++) {
+        for (uint32_t k = 0; k < node->n_in && !node->op->reads_shapes_only; k++) {
             if (node->in[k] != TF2_NO_TENSOR)
                 a->n_uses[node->in[k]]++;
         }

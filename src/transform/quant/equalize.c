@@ -173,8 +173,11 @@ static void join_node(const struct equalizer *e, const struct tf2__node *node)
 {
     switch (node->op->id) {
     case TF2_OP_CONV:
+    case TF2_OP_CONV_TRANSPOSE:
     case TF2_OP_GEMM:
         join_layer(e, node);
+        return;
+    case TF2_OP_PRIOR_BOX: /* reads no values */
         return;
     case TF2_OP_ACTIVATION:
         if (!commutes(((const struct tf2_activation *)node->attr)->kind))

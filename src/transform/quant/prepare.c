@@ -38,7 +38,7 @@ static bool must_split(const struct tf2__node *node)
         return false;
     if (node->op->id == TF2_OP_ELTWISE)
         return ((const struct tf2_eltwise_attr *)node->attr)->kind != TF2_ELTWISE_DIV;
-    return node->op->id == TF2_OP_CONV || node->op->id == TF2_OP_GEMM;
+    return tf2__scheme_has_weights(node);
 }
 
 static enum tf2_status copy_constant(struct copier *c, tf2_tensor_id id, struct tf2_error *error)

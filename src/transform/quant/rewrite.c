@@ -101,9 +101,27 @@ static enum tf2_status want_f32(struct writer *w, tf2_tensor_id id, struct tf2_e
         w->to, TF2_OP_DEQUANTIZE, name, NULL, &w->u8[id], 1, NULL, TF2_DTYPE_F32, NULL, &w->f32[id], error);
 }
 
+/* Of what only reads shapes: the inputs in whichever form there is. */
+static enum tf2_status
+write_shapes_only(struct writer *w, const struct tf2__node *node, struct tf2_error *error)
+{
+    tf2_tensor_id in[TF2_MAX_NODE_INPUTS];
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        const tf2_tensor_id id = node->in[k];
+        if (w->from->tensors[id].data)
+            TF2__TRY(keep_constant(w, id, error));
+        in[k] = w->f32[id] != TF2_NO_TENSOR ? w->f32[id] : w->u8[id];
+    }
+    return tf2__graph_add_int8(
+        w->to, node->op->id, node->name, node->attr, in, node->n_in, &node->activation, TF2_DTYPE_F32, NULL,
+        &w->f32[node->out], error);
+}
+
 static enum tf2_status write_float(struct writer *w, const struct tf2__node *node, struct tf2_error *error)
 {
     tf2_tensor_id in[TF2_MAX_NODE_INPUTS];
+    if (node->op->reads_shapes_only)
+        return write_shapes_only(w, node, error);
     for (uint32_t k = 0; k < node->n_in; k++) {
         in[k] = TF2_NO_TENSOR;
         if (node->in[k] == TF2_NO_TENSOR)

@@ -34,8 +34,9 @@ static const char *const ignored_fields[] = {
     "param",                   /* learning rates, names for sharing */
     "phase",                   /* set by Caffe itself */
     "propagate_down",          /* training */
+    "save_output_param",       /* files that a detector writes */
+    "scale_filler",            /* initial values */
     "stable_prod_grad",        /* gradients of Eltwise */
-    "transform_param",         /* of data layers */
     "weight_decay",            /* training */
     "weight_filler",           /* initial values */
 };
@@ -223,8 +224,8 @@ static enum tf2_status check(struct tf2__caffe *caffe, struct tf2_error *error)
                 caffe->source->name, layer->name, layer->type);
             continue;
         }
-        if (!layer->kind || layer->kind->role == TF2__CAFFE_DATA)
-            continue;
+        if (!layer->kind || layer->kind->role == TF2__CAFFE_DATA || layer->kind->role == TF2__CAFFE_VIDEO)
+            continue; /* their own fields say where data is read */
         if (layer->kind->role == TF2__CAFFE_COMPUTE)
             check_counts(caffe, layer);
         if (layer->kind->role == TF2__CAFFE_SILENCE)

@@ -6,9 +6,9 @@
  *     prototxt*.c       the text format
  *     caffe_net.c       the file's layers in one form; who reads whose blob; which layers are needed
  *     caffe_build.c     adding to the graph, under names that are unique
- *     caffe_weights.c   blobs of the .caffemodel (or made up) for a layer
+ *     caffe_weights.c   blobs of the .caffemodel (or made up) for a layer; caffe_weights_video.c C3D's form of it
  *     caffe_types.c     the table: layer type to function
- *     caffe_window.c, caffe_unary.c, caffe_scale.c, caffe_shape.c   the functions
+ *     caffe_window.c, caffe_unary.c, caffe_scale.c, caffe_shape.c, caffe_detect.c   the functions
  *
  * A blob's name can stand for several tensors one after the other (layers that work in place), so layers are
  * wired by values: every top is a new value, and a name means the newest one.
@@ -33,6 +33,7 @@ struct tf2__caffe_layer;
 enum tf2__caffe_role {
     TF2__CAFFE_COMPUTE,
     TF2__CAFFE_INPUT,  /* its tops are inputs of the network */
+    TF2__CAFFE_VIDEO,  /* reads videos: its tops are inputs of the network, the first a clip */
     TF2__CAFFE_DATA,   /* reads files: refused */
     TF2__CAFFE_LOSS,   /* training and testing only: left out */
     TF2__CAFFE_SILENCE /* consumes blobs that are to be no outputs */
@@ -152,6 +153,12 @@ enum tf2_status tf2__caffe_axis(int32_t axis, uint32_t rank, uint32_t *canonical
     static const struct_name variable##_defaults = INIT;                                                     \
     const struct_name *variable = layer->param->field ? layer->param->field : &variable##_defaults
 
+/* --- caffe_weights_video.c --- */
+
+/* A weights file of C3D 1.0 in the usual form; NULL: it is none, or `allocator` failed. */
+Tf2__Caffe__WeightsNet *
+tf2__caffe_weights_unpack_video(ProtobufCAllocator *allocator, const uint8_t *data, size_t size_bytes);
+
 /* --- caffe_weights.c --- */
 
 enum tf2__caffe_fill {
@@ -200,8 +207,11 @@ TF2__CAFFE_DECLARE(bias)
 TF2__CAFFE_DECLARE(clip)
 TF2__CAFFE_DECLARE(concat)
 TF2__CAFFE_DECLARE(convolution)
+TF2__CAFFE_DECLARE(convolution3d)
 TF2__CAFFE_DECLARE(crop)
+TF2__CAFFE_DECLARE(deconvolution)
 TF2__CAFFE_DECLARE(depthwise)
+TF2__CAFFE_DECLARE(detection_output)
 TF2__CAFFE_DECLARE(dropout)
 TF2__CAFFE_DECLARE(eltwise)
 TF2__CAFFE_DECLARE(elu)
@@ -210,10 +220,13 @@ TF2__CAFFE_DECLARE(flatten)
 TF2__CAFFE_DECLARE(inner_product)
 TF2__CAFFE_DECLARE(log)
 TF2__CAFFE_DECLARE(lrn)
+TF2__CAFFE_DECLARE(normalize)
 TF2__CAFFE_DECLARE(permute)
 TF2__CAFFE_DECLARE(pooling)
+TF2__CAFFE_DECLARE(pooling3d)
 TF2__CAFFE_DECLARE(power)
 TF2__CAFFE_DECLARE(prelu)
+TF2__CAFFE_DECLARE(prior_box)
 TF2__CAFFE_DECLARE(relu)
 TF2__CAFFE_DECLARE(relu6)
 TF2__CAFFE_DECLARE(reshape)

@@ -115,7 +115,13 @@ static const char *v1_type(const Tf2__Caffe__V1LayerParameter *v1)
         [TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__EXP] = "Exp",
         [TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__DECONVOLUTION] = "Deconvolution",
     };
-    return v1->has_type && (unsigned)v1->type < TF2__COUNT(names) ? names[v1->type] : "none";
+    static const char *const fork_names[] = {"Convolution3D", "Pooling3D", "VideoData"};
+    const unsigned type =
+        v1->has_type ? (unsigned)v1->type : TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__NONE;
+    const unsigned first_of_fork = TF2__CAFFE__V1_LAYER_PARAMETER__LAYER_TYPE__CONVOLUTION3D;
+    if (type >= first_of_fork && type - first_of_fork < TF2__COUNT(fork_names))
+        return fork_names[type - first_of_fork];
+    return type < TF2__COUNT(names) ? names[type] : "none";
 }
 
 /* The type of a V1 layer that is not in Caffe's enumeration, as the text has it; NULL: none. */
@@ -154,6 +160,7 @@ static Tf2__Caffe__LayerParameter *from_v1(struct tf2__caffe *caffe, const Tf2__
     param->dropout_param = v1->dropout_param;
     param->eltwise_param = v1->eltwise_param;
     param->exp_param = v1->exp_param;
+    param->video_data_param = v1->image_data_param;
     param->inner_product_param = v1->inner_product_param;
     param->lrn_param = v1->lrn_param;
     param->pooling_param = v1->pooling_param;
@@ -355,7 +362,8 @@ is_replaced_wrongly(const struct tf2__caffe *caffe, const struct tf2__caffe_laye
 static enum tf2_status
 wire_tops(struct tf2__caffe *caffe, struct tf2__caffe_layer *layer, struct tf2_error *error)
 {
-    bool is_input = layer->kind && layer->kind->role == TF2__CAFFE_INPUT;
+    bool is_input =
+        layer->kind && (layer->kind->role == TF2__CAFFE_INPUT || layer->kind->role == TF2__CAFFE_VIDEO);
     for (size_t i = 0; i < layer->param->n_top; i++) {
         uint32_t index = (uint32_t)(layer - caffe->layers);
         if (is_replaced_wrongly(caffe, layer, i))
@@ -387,6 +395,27 @@ read_input_layer(struct tf2__caffe *caffe, struct tf2__caffe_layer *layer, struc
     return TF2_OK;
 }
 
+/*
+ * The first top of a layer that reads videos: clips of new_length frames, cut to crop_size. What the file does not say
+ * stays open.
+ */
+static enum tf2_status
+read_video_layer(struct tf2__caffe *caffe, struct tf2__caffe_layer *layer, struct tf2_error *error)
+{
+    TF2__CAFFE_PARAM(
+        video, Tf2__Caffe__VideoDataParameter, TF2__CAFFE__VIDEO_DATA_PARAMETER__INIT, video_data_param);
+    TF2__CAFFE_PARAM(
+        transform, Tf2__Caffe__TransformationParameter, TF2__CAFFE__TRANSFORMATION_PARAMETER__INIT,
+        transform_param);
+    const uint32_t crop = video->crop_size ? video->crop_size : transform->crop_size;
+    const int64_t dim[] = {
+        video->batch_size, 3, video->new_length, crop ? crop : video->new_height,
+        crop ? crop : video->new_width};
+    if (layer->param->n_top && !declare_shape(caffe, layer->out[0], dim, TF2__COUNT(dim)))
+        return tf2__fail_memory(error, sizeof(struct tf2_shape), "an input's shape");
+    return TF2_OK;
+}
+
 static enum tf2_status wire(struct tf2__caffe *caffe, struct tf2_error *error)
 {
     for (uint32_t i = 0; i < caffe->n_layers; i++) {
@@ -395,6 +424,8 @@ static enum tf2_status wire(struct tf2__caffe *caffe, struct tf2_error *error)
         TF2__TRY(wire_tops(caffe, layer, error));
         if (layer->kind && layer->kind->role == TF2__CAFFE_INPUT)
             TF2__TRY(read_input_layer(caffe, layer, error));
+        else if (layer->kind && layer->kind->role == TF2__CAFFE_VIDEO)
+            TF2__TRY(read_video_layer(caffe, layer, error));
     }
     return TF2_OK;
 }

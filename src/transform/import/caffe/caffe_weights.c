@@ -118,7 +118,10 @@ enum tf2_status tf2__caffe_weights_open(struct tf2__caffe *caffe, struct tf2_err
     tf2__strmap_init(&weights->names, &caffe->env);
     weights->net =
         tf2__caffe__weights_net__unpack(&weights->allocator, source->weights_bytes, source->weights);
-    if (!weights->net && weights->watched.out_of_memory)
+    if (!weights->net && !weights->watched.out_of_memory)
+        weights->net =
+            tf2__caffe_weights_unpack_video(&weights->allocator, source->weights, source->weights_bytes);
+    if (weights->watched.out_of_memory)
         return tf2__fail_memory(error, source->weights_bytes, "the weights file");
     if (!weights->net)
         return tf2__fail(

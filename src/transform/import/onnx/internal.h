@@ -415,7 +415,8 @@ const struct tf2__onnx_op *tf2__onnx_op_at(size_t i);
 
 /* clang-format off */
 #define TF2__ONNX_CONVERTERS(X)                                                                              \
-    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(dequantize) X(dropout) X(expand)    \
+    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(conv_transpose) X(dequantize)      \
+    X(dropout) X(expand) X(lp_normalization)                                                                              \
     X(flatten) X(gather) X(gemm) X(global_pool) X(identity) X(lrn) X(matmul) X(max_pool) X(pad) X(pow)       \
     X(prelu) X(quantize) X(reduce) X(reshape) X(resize) X(slice) X(softmax) X(split) X(squeeze) X(transpose)             \
     X(unsqueeze) X(upsample) X(variadic)
