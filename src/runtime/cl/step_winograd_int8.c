@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * step_winograd_int8.c: 3x3 convolutions of stride 1 by Winograd's minimal filtering in integers (winograd_int8.cl), for
- * AVX2, which multiplies 16-bit numbers anyway, and for VNNI, where it takes twice as long as bytes.
+ * step_winograd_int8.c: 3x3 convolutions of stride 1 by Winograd's minimal filtering in integers
+ * (winograd_int8.cl), for AVX2, which multiplies 16-bit numbers anyway, and for VNNI, where that takes twice as
+ * long as bytes.
  *
  * Exact as long as no sum of an output leaves a range that depends on the tile size: that is seen from the weights.
  * Strips as in step_winograd.c.
@@ -66,9 +67,9 @@ static struct tf2__cl_tile choose_product(enum tf2__cl_dot dot, int64_t n_pixels
 }
 
 /*
- * Costs in multiply-accumulates of direct convolution at the speed of large layers, fitted to the layers of SqueezeNet,
- * GoogLeNet and ResNet-50 on a Zen 5 core: of a product, where loops are long; of each number that is transformed, in and
- * out; of a byte of weights from memory.
+ * Costs in multiply-accumulates of direct convolution at the speed of large layers, fitted to the layers of
+ * SqueezeNet, GoogLeNet and ResNet-50 on a Zen 5 core: of a product, where loops are long; of each number that is
+ * transformed, in and out; of a byte of weights from memory.
  */
 static const struct {
     double product, in, out, stream;
@@ -101,12 +102,12 @@ static double direct_cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv)
     return (double)conv->n_pixels * weights + stream_cost(dot, weights * (dot == TF2__CL_DOT_AVX2 ? 2 : 1));
 }
 
-/* 4, 2, or 0: direct convolution. */
+/* 4, 2, or 0: direct convolution. VNNI: F(2x2) has 4 / 9 of the products at half the rate, which transforms eat up. */
 static int64_t choose_tile_size(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, const int8_t *weights)
 {
     double least = direct_cost(dot, conv);
     int64_t best = 0, sum = largest_sum(weights, conv->y.c, conv->n_taps);
-    for (int64_t tile = 2; tile <= 4; tile += 2) {
+    for (int64_t tile = dot == TF2__CL_DOT_VNNI ? 4 : 2; tile <= 4; tile += 2) {
         if (is_exact(tile, sum) && cost(dot, conv, tile) < least) {
             best = tile;
             least = cost(dot, conv, tile);
