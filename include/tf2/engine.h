@@ -297,7 +297,7 @@ struct tf2_device_stats {
     bool leased;
 };
 
-/* Durations in classes of about 0.8 %; min, max and mean are exact. All 0 when n is 0. */
+/* Durations in classes of about 1.6 %; min, max and mean are exact. All 0 when n is 0. */
 struct tf2_latency {
     uint64_t n;
     uint64_t min_ns, mean_ns, p50_ns, p90_ns, p99_ns, max_ns;
