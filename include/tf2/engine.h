@@ -47,11 +47,13 @@ struct tf2_request;
 /* --- memory --- */
 
 /*
- * Memory for inputs and outputs, aligned to pages, so that devices can reach it without a copy of ours in between.
- * Other memory works too, with any alignment. NULL when out of memory or for size 0. Free it with tf2_free only.
+ * Memory for inputs and outputs, aligned to pages. On devices that work on host memory, kernels read an input of 16 KiB or
+ * more right there: zero-copy, for sessions too (docs/scheduling.md, Data). Other memory works too, with any alignment,
+ * and is copied. NULL when out of memory or for size 0. Free it with tf2_free only. Any thread.
  */
 TF2_API void *tf2_alloc(size_t size_bytes);
-/* NULL allowed. Not before the requests that use it are complete. */
+/* NULL allowed. Not before the requests that use it are complete. What a run that was given up still reads stays in
+ * memory until that run has ended. */
 TF2_API void tf2_free(void *memory);
 
 /* --- engine --- */

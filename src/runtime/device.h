@@ -67,6 +67,11 @@ struct tf2__device_ops {
         struct tf2__run_state *state, uint32_t tensor, size_t offset_bytes, size_t size_bytes, void *data,
         struct tf2_error *error);
 
+    /* Lets the part read an input in the caller's memory, aligned to its elements and with TF2__HOST_SLACK_BYTES around
+     * it, until the next call; data NULL: in the arena again. False: it cannot, write it. Not while it runs; NULL: this
+     * device never can. */
+    bool (*lend)(struct tf2__run_state *state, uint32_t input, const void *data);
+
     /* Runs the part's work of steps first .. last-1 in order. barrier NULL: there are no other parts, or nobody runs
      * them at this time; else all parts run the same steps and wait for each other between them, not at the end.
      * TF2_ERR_CANCELLED: another part failed. ns NULL: may return before they are done (read waits); else waits for

@@ -4,6 +4,8 @@
  */
 #include "runtime/instance.h"
 
+#include "common/host_memory.h"
+
 #include <math.h>
 #include <stdatomic.h>
 
@@ -22,6 +24,8 @@ struct tf2__instance {
     struct tf2__barrier *barrier; /* NULL: one part */
     uint64_t *step_ns;            /* NULL: no profile */
     _Atomic uint64_t n_runs;
+    struct tf2__host_block **lent; /* per input; NULL: it was written */
+    atomic_uint n_borrowers;       /* parts that have not given back what was lent */
 };
 
 /* --- making one --- */
@@ -55,10 +59,11 @@ static enum tf2_status allocate(struct tf2__instance *instance, bool profile, st
     instance->parts = tf2__calloc(&instance->env, instance->n_parts, sizeof(*instance->parts));
     if (instance->n_parts > 1)
         instance->barrier = tf2__barrier_create(&instance->env, instance->n_parts);
+    instance->lent = tf2__calloc(&instance->env, instance->plan->graph->n_inputs, sizeof(*instance->lent));
     if (profile)
         instance->step_ns = tf2__calloc(&instance->env, instance->plan->n_steps, sizeof(*instance->step_ns));
     bool complete =
-        instance->parts && (instance->n_parts == 1 || instance->barrier) && (!profile || instance->step_ns);
+        instance->parts && instance->lent && (instance->n_parts == 1 || instance->barrier) && (!profile || instance->step_ns);
     return complete ? TF2_OK
                     : tf2__fail_memory(error, instance->n_parts * sizeof(*instance->parts), "an instance");
 }
@@ -122,12 +127,25 @@ enum tf2_status tf2__instance_create(
     return TF2_OK;
 }
 
+/* What was lent to a run that did not happen, or not on all parts. Nobody runs now. */
+static void take_back(struct tf2__instance *instance, uint32_t input)
+{
+    if (!instance->lent[input])
+        return;
+    for (uint32_t i = 0; i < instance->n_parts; i++)
+        instance->parts[i].device->ops->lend(instance->parts[i].state, input, NULL);
+    tf2__host_release(instance->lent[input]);
+    instance->lent[input] = NULL;
+}
+
 void tf2__instance_destroy(struct tf2__instance **handle)
 {
     if (!handle || !*handle)
         return;
     struct tf2__instance *instance = *handle;
     struct tf2_env env = instance->env;
+    for (uint32_t i = 0; instance->lent && i < instance->plan->graph->n_inputs; i++)
+        take_back(instance, i);
     for (uint32_t i = instance->parts ? instance->n_parts : 0; i-- > 0;) {
         const struct part *part = &instance->parts[i];
         if (part->state)
@@ -139,6 +157,7 @@ void tf2__instance_destroy(struct tf2__instance **handle)
     tf2__plan_destroy(&instance->plan);
     tf2__free(&env, instance->parts);
     tf2__free(&env, instance->step_ns);
+    tf2__free(&env, instance->lent);
     tf2__free(&env, instance);
     *handle = NULL;
 }
@@ -175,6 +194,7 @@ enum tf2_status tf2__instance_write(
     const struct part *part = &instance->parts[0];
     uint32_t tensor = instance->plan->inputs[input];
     size_t offset, size;
+    take_back(instance, input);
     TF2__TRY(find_item(&instance->plan->tensors[tensor], item, &offset, &size, error));
     return part->device->ops->write(part->state, tensor, offset, size, data, error);
 }
@@ -189,14 +209,65 @@ enum tf2_status tf2__instance_read(
     return part->device->ops->read(part->state, tensor, offset, size, data, error);
 }
 
+/* --- lending --- */
+
+bool tf2__instance_lend(struct tf2__instance *instance, uint32_t input, const void *data)
+{
+    const struct tf2__plan_tensor *t = &instance->plan->tensors[instance->plan->inputs[input]];
+    take_back(instance, input);
+    if (!instance->parts[0].device->ops->lend)
+        return false;
+    struct tf2__host_block *block =
+        tf2__host_hold(data, (size_t)tf2_shape_count(&t->shape) * tf2_dtype_size_bytes(t->dtype));
+    if (!block)
+        return false;
+    for (uint32_t i = 0; i < instance->n_parts; i++) {
+        const struct part *part = &instance->parts[i];
+        if (part->device->ops->lend(part->state, input, data))
+            continue;
+        while (i-- > 0)
+            instance->parts[i].device->ops->lend(instance->parts[i].state, input, NULL);
+        tf2__host_release(block);
+        return false;
+    }
+    instance->lent[input] = block;
+    atomic_store(&instance->n_borrowers, instance->n_parts);
+    return true;
+}
+
+/* After the part's run. Nobody has waited for commands that a failed run left behind. */
+static void give_back(struct tf2__instance *instance, const struct part *part, bool failed)
+{
+    const uint32_t n_inputs = instance->plan->graph->n_inputs;
+    if (atomic_load(&instance->n_borrowers) == 0)
+        return;
+    if (failed)
+        (void)part->device->ops->finish(part->state, NULL);
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        if (instance->lent[i])
+            part->device->ops->lend(part->state, i, NULL);
+    }
+    if (atomic_fetch_sub(&instance->n_borrowers, 1) > 1)
+        return;
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        if (instance->lent[i])
+            tf2__host_release(instance->lent[i]);
+        instance->lent[i] = NULL;
+    }
+}
+
 /* --- running --- */
 
 static enum tf2_status
 run_steps(struct tf2__instance *instance, uint32_t index, uint64_t *ns, struct tf2_error *error)
 {
     struct part *part = &instance->parts[index];
-    TF2__TRY(part->device->ops->run(part->state, 0, instance->plan->n_steps, instance->barrier, ns, error));
-    return part->device->ops->finish(part->state, error);
+    enum tf2_status status =
+        part->device->ops->run(part->state, 0, instance->plan->n_steps, instance->barrier, ns, error);
+    if (status == TF2_OK)
+        status = part->device->ops->finish(part->state, error);
+    give_back(instance, part, status != TF2_OK);
+    return status;
 }
 
 /* A part that failed tells its own failure, the others that of the part that failed first. */

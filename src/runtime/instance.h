@@ -46,6 +46,13 @@ enum tf2_status tf2__instance_read(
     struct tf2__instance *instance, uint32_t output, int64_t item, void *data, struct tf2_error *error);
 
 /*
+ * Lets the next run read all of an input where it is, if it lies in memory of tf2_alloc (common/host_memory.h) and the
+ * device can; false: write it. The memory has to stay as it is until the run has ended, but may be freed at any time:
+ * parts that are still at work after an abort keep it. Another run needs another lend or write.
+ */
+bool tf2__instance_lend(struct tf2__instance *instance, uint32_t input, const void *data);
+
+/*
  * Runs part number `part` of all steps and waits for its end. With several parts, each is called once per run, from a
  * thread of its own at about the same time, also after a failure: they wait for each other. When one fails it returns
  * its failure, the others TF2_ERR_CANCELLED with its message. When part 0 returns, all is done, and the next write, read or

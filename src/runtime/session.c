@@ -105,7 +105,8 @@ enum tf2_status tf2_session_run(
     for (uint32_t i = 0; i < session->plan->graph->n_inputs; i++) {
         if (!inputs[i])
             return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "run: input %u is NULL", i);
-        TF2__TRY(tf2__instance_write(session->instance, i, -1, inputs[i], error));
+        if (!tf2__instance_lend(session->instance, i, inputs[i]))
+            TF2__TRY(tf2__instance_write(session->instance, i, -1, inputs[i], error));
     }
     TF2__TRY(tf2__instance_run(session->instance, 0, error));
     for (uint32_t i = 0; i < session->plan->graph->n_outputs; i++) {

@@ -7,6 +7,8 @@
  */
 #include "sched/internal.h"
 
+#include "common/host_memory.h"
+
 #include <stdlib.h>
 
 #define MAX_WORKERS 64 /* bits of tf2__route.workers */
@@ -50,19 +52,14 @@ bool tf2__engine_is_worker(const struct tf2_engine *engine)
 
 /* --- memory --- */
 
-#define PAGE_BYTES 4096
-
 void *tf2_alloc(size_t size_bytes)
 {
-    void *memory = NULL;
-    if (size_bytes == 0 || posix_memalign(&memory, PAGE_BYTES, size_bytes) != 0)
-        return NULL;
-    return memory;
+    return tf2__host_alloc(size_bytes);
 }
 
 void tf2_free(void *memory)
 {
-    free(memory);
+    tf2__host_free(memory);
 }
 
 /* --- making --- */

@@ -58,10 +58,14 @@ static int64_t item_of(const struct tf2__job *job, uint32_t item)
 static enum tf2_status
 copy_in(struct tf2__job *job, const struct tf2__stage *stage, struct tf2_error *error)
 {
+    struct tf2__instance *instance = stage->instances[job->size];
     for (uint32_t item = 0; item < job->n; item++) {
-        for (uint32_t i = 0; i < stage->n_inputs; i++)
-            TF2__TRY(tf2__instance_write(
-                stage->instances[job->size], i, item_of(job, item), input_of(job, stage, i, item), error));
+        for (uint32_t i = 0; i < stage->n_inputs; i++) {
+            const void *input = input_of(job, stage, i, item);
+            if (job->n == 1 && tf2__instance_lend(instance, i, input))
+                continue;
+            TF2__TRY(tf2__instance_write(instance, i, item_of(job, item), input, error));
+        }
     }
     return TF2_OK;
 }

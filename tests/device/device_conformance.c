@@ -412,11 +412,48 @@ static void test_weight_budget(void **state)
     tf2_devices_close(&devices);
 }
 
+/* Large inputs in memory of tf2_alloc may be read in place, at any address: the bits of those that are copied. */
+static void test_inputs_in_place(void **state)
+{
+    struct tf2_devices *devices = open_case(state);
+    struct tf2_model *model = model_any_size(NULL);
+    const struct tf2_named_shape shape = {NULL, {.n_dims = 4, .dim = {1, 3, 97, 101}}};
+    const size_t size = 3 * 97 * 101 * sizeof(float);
+    struct tf2_session *session = NULL;
+    struct tf2_session_options options;
+    struct tf2_tensor_info out;
+    tf2_session_options_defaults(&options);
+    options.input_shapes = &shape;
+    options.n_input_shapes = 1;
+    MUST(tf2_session_create(model, devices, 0, &options, &session, e));
+    assert_int_equal(tf2_session_output(session, 0, &out), TF2_OK);
+    const size_t out_size = (size_t)tf2_shape_count(&out.shape) * sizeof(float);
+    char *copied = malloc(size), *memory = tf2_alloc(size + 256), *wanted = malloc(out_size), *found = malloc(out_size);
+    void *wanted_outputs[] = {wanted}, *outputs[] = {found};
+    for (size_t shift = 0; shift < 200; shift += shift < 8 ? 1 : 37) {
+        const void *inputs[] = {copied}, *in_place[] = {memory + shift};
+        fill_bits((float *)(void *)copied, size / sizeof(float), (uint32_t)shift);
+        memcpy(memory + shift, copied, size);
+        MUST(tf2_session_run(session, in_place, outputs, e));
+        MUST(tf2_session_run(session, inputs, wanted_outputs, e));
+        assert_memory_equal(found, wanted, out_size);
+        assert_memory_equal(memory + shift, copied, size);
+    }
+    free(copied);
+    tf2_free(memory);
+    free(wanted);
+    free(found);
+    tf2_session_destroy(&session);
+    tf2_model_destroy(&model);
+    tf2_devices_close(&devices);
+}
+
 const struct CMUnitTest conformance_tests[] = {
     cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_info),
     cmocka_unit_test(test_create_arguments), cmocka_unit_test(test_batches),
     cmocka_unit_test(test_input_shapes),     cmocka_unit_test(test_run_errors),
     cmocka_unit_test(test_profile),          cmocka_unit_test(test_independent_sessions),
     cmocka_unit_test(test_destroy_unread),   cmocka_unit_test(test_weight_budget),
+    cmocka_unit_test(test_inputs_in_place),
 };
 const size_t n_conformance_tests = sizeof(conformance_tests) / sizeof(conformance_tests[0]);

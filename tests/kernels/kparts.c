@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/host_memory.h"
 #include "kcase.h"
 #include "kparts.h"
 #include "runtime/cl/internal.h"
@@ -35,7 +36,7 @@ void kvalues_open(struct kvalues *v, const struct tf2_model *model, int64_t batc
         if (batch && v->shapes[i].n_dims)
             v->shapes[i].dim[0] = batch;
         size_t n = (size_t)tf2_shape_count(&v->shapes[i]);
-        v->in[i] = malloc(n * sizeof(float));
+        v->in[i] = tf2_alloc(n * sizeof(float));
         kfill(v->in[i], n, seed + i, KDATA_SIGNED);
     }
 }
@@ -43,7 +44,7 @@ void kvalues_open(struct kvalues *v, const struct tf2_model *model, int64_t batc
 void kvalues_close(struct kvalues *v)
 {
     for (uint32_t i = 0; i < v->n_in; i++)
-        free(v->in[i]);
+        tf2_free(v->in[i]);
     for (uint32_t i = 0; i < v->n_out; i++)
         free(v->out[i]);
     memset(v, 0, sizeof(*v));
@@ -112,8 +113,11 @@ kparts_run(struct tf2__instance *instance, uint32_t n_parts, struct kvalues *v, 
     struct run runs[KMAX_PARTS];
     enum tf2_status status;
     assert_true(n_parts <= KMAX_PARTS);
-    for (uint32_t i = 0; i < v->n_in; i++)
-        must(tf2__instance_write(instance, i, -1, v->in[i], error), error);
+    tf2__host_least_bytes = 1;
+    for (uint32_t i = 0; i < v->n_in && !v->written; i++) {
+        if (!v->lend || !tf2__instance_lend(instance, i, v->in[i]))
+            must(tf2__instance_write(instance, i, -1, v->in[i], error), error);
+    }
     for (uint32_t i = 0; i < n_parts; i++)
         runs[i] = (struct run){.instance = instance, .part = i};
     for (uint32_t i = 1; i < n_parts; i++)

@@ -14,7 +14,9 @@
 struct kvalues {
     uint32_t n_in, n_out;
     struct tf2_shape shapes[16];
-    void *in[16];
+    void *in[16]; /* of tf2_alloc */
+    bool lend;    /* a run reads them in place, where it can */
+    bool written; /* they were written or lent already */
     void *out[64];
     size_t out_bytes[64];
 };

@@ -99,6 +99,7 @@ static bool check_manner(
         struct kvalues wanted, found;
         kvalues_open(&wanted, model, batch, seed + 10 * (round % 2));
         kvalues_open(&found, model, batch, seed + 10 * (round % 2));
+        found.lend = round == 1;
         if (!instance && open_instance(suite, model, &found, manner, alone, &instance, &error) != TF2_OK)
             fail_msg("seed %llu: %s", (unsigned long long)seed, error.message);
         if (kparts_run(alone, 1, &wanted, &error) != TF2_OK ||
@@ -218,6 +219,7 @@ static void failure_in(struct suite *suite, unsigned budget)
         char wanted[40];
         atomic_store(&breaks, round % all.n_parts);
         snprintf(wanted, sizeof(wanted), "part %u breaks", round % all.n_parts);
+        values.lend = round % 3 > 0;
         assert_int_equal(kparts_run(instance, all.n_parts, &values, &error), TF2_ERR_DEVICE);
         assert_string_equal(error.message, wanted);
         atomic_store(&breaks, N_DEVICES);
@@ -239,6 +241,49 @@ static void failure_takes_all(void **state)
         skip();
     failure_in(suite, 0);
     failure_in(suite, 4); /* what was sent and not used is not taken for something else in the next run */
+}
+
+/* --- lending --- */
+
+/* What a run reads in place may be freed before it has ended, and memory that came later is other memory. What was lent
+ * and not used is forgotten. */
+static void lent_memory_stays(void **state)
+{
+    struct suite *suite = ((struct row *)*state)->suite;
+    struct tf2_model *model = kmodel(chain, 6, true);
+    if (!suite->n_devices)
+        skip();
+    for (uint32_t n_parts = 1; n_parts <= suite->n_devices; n_parts++) {
+        const struct manner manner = {n_parts, NULL, 0};
+        struct tf2__instance *instance = NULL;
+        struct tf2_error error = {0};
+        struct kvalues wanted, found, other;
+        kvalues_open(&wanted, model, 0, 6);
+        kvalues_open(&found, model, 0, 6);
+        kvalues_open(&other, model, 0, 7);
+        const size_t size = (size_t)tf2_shape_count(&found.shapes[0]) * sizeof(float);
+        assert_int_equal(open_instance(suite, model, &found, &manner, NULL, &instance, &error), TF2_OK);
+        assert_int_equal(kparts_run(instance, n_parts, &wanted, &error), TF2_OK);
+        for (int round = 0; round < 3; round++) {
+            void *memory = tf2_alloc(size);
+            memcpy(memory, round ? other.in[0] : found.in[0], size);
+            assert_true(tf2__instance_lend(instance, 0, memory));
+            tf2_free(memory);
+            void *later = tf2_alloc(size);
+            memset(later, 0xff, size);
+            found.written = round == 0;
+            found.lend = round == 2;
+            assert_int_equal(kparts_run(instance, n_parts, &found, &error), TF2_OK);
+            assert_true(kvalues_equal(&found, &wanted));
+            tf2_free(later);
+        }
+        assert_true(tf2__instance_lend(instance, 0, other.in[0]));
+        tf2__instance_destroy(&instance);
+        kvalues_close(&wanted);
+        kvalues_close(&found);
+        kvalues_close(&other);
+    }
+    tf2_model_destroy(&model);
 }
 
 /* --- streaming --- */
@@ -493,6 +538,7 @@ static void add_all(struct suite *suite)
         CMUnitTestFunction run;
     } others[] = {
         {"failure_takes_all", failure_takes_all},
+        {"lent_memory_stays", lent_memory_stays},
         {"stream_counts", stream_counts},
         {"stream_ends", stream_ends},
         {"stream_twice", stream_twice},

@@ -247,6 +247,12 @@ static enum tf2_status fault_read(
     return TF2_OK;
 }
 
+static bool fault_lend(struct tf2__run_state *state, uint32_t input, const void *data)
+{
+    const struct tf2__device_ops *inner = state->device->inner->ops;
+    return inner->lend && inner->lend(state->inner, input, data);
+}
+
 static enum tf2_status fault_run(
     struct tf2__run_state *state, uint32_t first, uint32_t last, struct tf2__barrier *barrier, uint64_t *ns,
     struct tf2_error *error)
@@ -281,6 +287,7 @@ static const struct tf2__device_ops fault_ops = {
     .close = fault_close,
     .write = fault_write,
     .read = fault_read,
+    .lend = fault_lend,
     .run = fault_run,
     .finish = fault_finish,
     .stats = fault_stats,

@@ -66,12 +66,36 @@ void tf2__cl_arg_arena(struct tf2__cl_build *build)
     add_arg(build, TF2__CL_ARG_ARENA);
 }
 
+/* Whether an input owns its memory and no output is a view of it. (Steps never write to inputs.) */
+static bool is_lendable(const struct tf2__plan *plan, uint32_t tensor)
+{
+    const struct tf2__plan_tensor *t = &plan->tensors[tensor];
+    bool lendable = !t->data && t->root == tensor && t->dense && !t->has_halo;
+    for (uint32_t i = 0; i < plan->graph->n_outputs && lendable; i++)
+        lendable = plan->tensors[plan->outputs[i]].root != tensor;
+    return lendable;
+}
+
+/* The lendable input whose memory the root is; else TF2__CL_NONE. */
+static uint32_t find_lendable(const struct tf2__executable *exe, uint32_t root)
+{
+    for (uint32_t i = 0; i < exe->plan->graph->n_inputs; i++) {
+        if (exe->lendable[i] && exe->plan->inputs[i] == root)
+            return i;
+    }
+    return TF2__CL_NONE;
+}
+
 enum tf2_status tf2__cl_arg_tensor(struct tf2__cl_build *build, uint32_t tensor)
 {
     struct tf2__executable *exe = build->executable;
     const struct tf2__plan_tensor *t = &build->plan->tensors[tensor];
     if (!t->data) {
-        tf2__cl_arg_arena(build);
+        uint32_t input = find_lendable(exe, t->root);
+        if (input == TF2__CL_NONE)
+            tf2__cl_arg_arena(build);
+        else
+            add_arg(build, TF2__CL_ARG_INPUT)->value.buffer = input;
         tf2__cl_arg_int(build, tf2__plan_offset(build->plan, tensor));
         return TF2_OK;
     }
@@ -203,8 +227,11 @@ static enum tf2_status make_all(struct tf2__cl_build *build)
     struct tf2__plan *plan = build->plan;
     exe->first_launch = tf2__arena_alloc(&exe->arena, plan->n_steps + 1, sizeof(*exe->first_launch));
     exe->constant = tf2__arena_alloc(&exe->arena, plan->n_tensors, sizeof(*exe->constant));
-    if (!exe->first_launch || !exe->constant)
+    exe->lendable = tf2__arena_alloc(&exe->arena, plan->graph->n_inputs, sizeof(*exe->lendable));
+    if (!exe->first_launch || !exe->constant || !exe->lendable)
         return tf2__fail_memory(build->error, plan->n_tensors * sizeof(*exe->constant), "an executable");
+    for (uint32_t i = 0; i < plan->graph->n_inputs; i++)
+        exe->lendable[i] = is_lendable(plan, plan->inputs[i]);
 
     /* Fills that are done once come first, and are cut off into a list of their own. */
     for (uint32_t i = 0; i < plan->n_fill_once; i++)
@@ -248,6 +275,7 @@ static enum tf2_status copy_all(struct tf2__cl_build *build, const struct tf2__e
     exe->launches = like->launches;
     exe->n_launches = like->n_launches;
     exe->first_launch = like->first_launch;
+    exe->lendable = like->lendable;
     exe->init = like->init;
     exe->n_init = like->n_init;
     for (uint32_t i = 0; i < like->n_buffers; i++) {

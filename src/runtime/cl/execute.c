@@ -5,7 +5,16 @@
 #include "runtime/cl/internal.h"
 
 #include "common/clock.h"
+#include "common/host_memory.h"
 #include "runtime/cl/stream.h"
+
+/* Where a kernel is told where an input lies. */
+struct place {
+    cl_kernel kernel;
+    cl_uint arg; /* the memory; the next argument is the element in it */
+    uint32_t input;
+    int64_t at; /* elements behind the input's first */
+};
 
 struct tf2__run_state {
     const struct tf2__executable *exe;
@@ -17,6 +26,9 @@ struct tf2__run_state {
     struct tf2__cl_stream stream;
     struct tf2__cl_memory *resident; /* per buffer: weights that stay here though there is a budget */
     struct tf2__cl_reader *reader;   /* NULL: nothing is streamed */
+    struct place *places;            /* of the inputs that can be lent */
+    uint32_t n_places;
+    cl_mem *lent; /* per input; NULL: it lies in the arena */
 };
 
 static void destroy(struct tf2__device *base)
@@ -48,6 +60,10 @@ static void close_state(struct tf2__device *device, struct tf2__run_state *state
     }
     for (uint32_t i = 0; state->resident && i < state->exe->n_buffers; i++)
         tf2__cl_memory_destroy(state->exe->device, &state->resident[i]);
+    for (uint32_t i = 0; state->lent && i < state->exe->plan->graph->n_inputs; i++) {
+        if (state->lent[i])
+            clReleaseMemObject(state->lent[i]);
+    }
     tf2__cl_memory_destroy(state->exe->device, &state->arena);
     if (state->queue)
         clReleaseCommandQueue(state->queue);
@@ -61,6 +77,7 @@ set_arg(const struct tf2__run_state *state, cl_kernel kernel, cl_uint index, con
     const cl_mem *mem;
     switch (arg->kind) {
     case TF2__CL_ARG_ARENA:
+    case TF2__CL_ARG_INPUT:
         return clSetKernelArg(kernel, index, sizeof(cl_mem), &state->arena.mem);
     case TF2__CL_ARG_BUFFER:
         mem = &state->exe->buffers[arg->value.buffer].mem;
@@ -229,6 +246,44 @@ static enum tf2_status make_weights(struct tf2__run_state *state, struct tf2_err
     return state->stream.n_pieces ? tf2__cl_reader_start(exe, &state->stream, &state->reader, error) : TF2_OK;
 }
 
+/* The element of the arena that the input begins with. */
+static int64_t input_offset(const struct tf2__run_state *state, uint32_t input)
+{
+    const struct tf2__plan *plan = state->exe->plan;
+    return tf2__plan_offset(plan, plan->inputs[input]);
+}
+
+/* Where the tasks' kernels are told where inputs lie: how many places, written to `places` if it is not NULL. */
+static uint32_t find_places(const struct tf2__run_state *state, struct place *places)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < state->tasks.n; i++) {
+        const struct tf2__cl_task *task = &state->tasks.task[i];
+        const struct tf2__cl_launch *launch = task->kernel ? &state->exe->launches[task->launch] : NULL;
+        for (uint32_t k = 0; launch && k < launch->n_args; k++) {
+            const struct tf2__cl_arg *arg = &launch->args[k];
+            if (arg->kind != TF2__CL_ARG_INPUT)
+                continue;
+            const uint32_t input = arg->value.buffer;
+            if (places)
+                places[n] = (struct place){task->kernel, k, input, arg[1].value.i - input_offset(state, input)};
+            n++;
+        }
+    }
+    return n;
+}
+
+static enum tf2_status make_places(struct tf2__run_state *state, struct tf2_error *error)
+{
+    const uint32_t n_inputs = state->exe->plan->graph->n_inputs;
+    state->lent = tf2__arena_alloc(&state->memory, n_inputs, sizeof(*state->lent));
+    state->places = tf2__arena_alloc(&state->memory, find_places(state, NULL), sizeof(*state->places));
+    if (!state->lent || !state->places)
+        return tf2__fail_memory(error, n_inputs * sizeof(*state->places), "a list of inputs");
+    state->n_places = find_places(state, state->places);
+    return TF2_OK;
+}
+
 static enum tf2_status make_tasks(struct tf2__run_state *state, const struct tf2__part *part, struct tf2_error *error)
 {
     TF2__TRY(tf2__cl_divide(state->exe, part, &state->memory, &state->tasks, error));
@@ -239,7 +294,7 @@ static enum tf2_status make_tasks(struct tf2__run_state *state, const struct tf2
         if (task->launch != TF2__CL_NONE)
             TF2__TRY(make_kernel(state, &state->exe->launches[task->launch], task, error));
     }
-    return TF2_OK;
+    return make_places(state, error);
 }
 
 static enum tf2_status
@@ -299,6 +354,43 @@ static enum tf2_status write_tensor(
     return code == CL_SUCCESS ? TF2_OK : tf2__cl_fail(error, code, "writing an input");
 }
 
+static bool point_to(struct tf2__run_state *state, uint32_t input, cl_mem mem, int64_t first)
+{
+    cl_int code = CL_SUCCESS;
+    for (uint32_t i = 0; i < state->n_places; i++) {
+        const struct place *place = &state->places[i];
+        if (place->input != input)
+            continue;
+        if (code == CL_SUCCESS)
+            code = clSetKernelArg(place->kernel, place->arg, sizeof(mem), &mem);
+        if (code == CL_SUCCESS)
+            code = set_int(place->kernel, place->arg + 1, first + place->at);
+    }
+    return code == CL_SUCCESS;
+}
+
+/* A buffer begins at an aligned address; the input may begin behind that. */
+static bool lend_input(struct tf2__run_state *state, uint32_t input, const void *data)
+{
+    const struct tf2__plan_tensor *t = &state->exe->plan->tensors[state->exe->plan->inputs[input]];
+    const size_t element_bytes = tf2_dtype_size_bytes(t->dtype), lead = (uintptr_t)data % TF2__CL_ALIGNMENT;
+    if (state->lent[input]) {
+        (void)point_to(state, input, state->arena.mem, input_offset(state, input));
+        clReleaseMemObject(state->lent[input]);
+        state->lent[input] = NULL;
+    }
+    if (!data || !state->exe->device->is_pocl_cpu || !state->exe->lendable[input] || lead % element_bytes != 0)
+        return !data;
+    void *host = (unsigned char *)(uintptr_t)data - lead;
+    size_t size_bytes = lead + (size_t)tf2_shape_count(&t->shape) * element_bytes;
+    state->lent[input] = clCreateBuffer(
+        state->exe->device->context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, size_bytes, host, NULL);
+    if (state->lent[input] && point_to(state, input, state->lent[input], (int64_t)(lead / element_bytes)))
+        return true;
+    lend_input(state, input, NULL);
+    return false;
+}
+
 static enum tf2_status read_tensor(
     struct tf2__run_state *state, uint32_t tensor, size_t offset_bytes, size_t size_bytes, void *data,
     struct tf2_error *error)
@@ -331,6 +423,7 @@ const struct tf2__device_ops tf2__cl_device_ops = {
     .close = close_state,
     .write = write_tensor,
     .read = read_tensor,
+    .lend = lend_input,
     .run = run_steps,
     .finish = finish,
     .stats = get_stats,

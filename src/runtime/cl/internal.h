@@ -83,6 +83,8 @@ int tf2__cl_dot_inputs(enum tf2__cl_dot dot);
 
 /* --- memory.c --- */
 
+#define TF2__CL_ALIGNMENT 128 /* what PoCL asks of memory that it is given */
+
 /* A buffer of the device, and where its contents lie in the host's memory. */
 struct tf2__cl_memory {
     cl_mem mem; /* NULL: not on the device yet */
@@ -139,6 +141,7 @@ enum tf2_status tf2__cl_taps_make(
 
 enum tf2__cl_arg_kind {
     TF2__CL_ARG_ARENA,
+    TF2__CL_ARG_INPUT, /* the arena, or memory that input `buffer` is lent in; the next argument is a place in it */
     TF2__CL_ARG_BUFFER,
     TF2__CL_ARG_INT,
     TF2__CL_ARG_FLOAT,
@@ -183,6 +186,7 @@ struct tf2__executable {
     struct tf2__cl_memory *buffers;
     uint32_t n_buffers, cap_buffers;
     uint32_t *constant;          /* per plan tensor: its dense upload + 1, 0 for none yet */
+    bool *lendable;              /* per input: kernels can read it in other memory than the arena */
     struct tf2__cl_launch *init; /* halo fills that are done once per session */
     uint32_t n_init;
     size_t weights_bytes;        /* all buffers */

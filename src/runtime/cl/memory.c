@@ -12,14 +12,13 @@
 
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define LARGE_BYTES     ((size_t)1 << 20)
-#define SMALL_ALIGNMENT 128 /* what PoCL asks of memory that it is given */
 
 /* NULL when out of memory. */
 static void *allocate(const struct tf2_env *env, size_t size_bytes)
 {
     bool large = size_bytes >= LARGE_BYTES;
     void *host =
-        env->allocator.alloc(env->allocator.user, size_bytes, large ? HUGE_PAGE_BYTES : SMALL_ALIGNMENT);
+        env->allocator.alloc(env->allocator.user, size_bytes, large ? HUGE_PAGE_BYTES : TF2__CL_ALIGNMENT);
 #ifdef MADV_HUGEPAGE
     if (host && large)
         (void)madvise(host, size_bytes, MADV_HUGEPAGE); /* a hint: failing is no failure */

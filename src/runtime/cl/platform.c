@@ -11,6 +11,8 @@
 #define _GNU_SOURCE
 #include "runtime/cl/internal.h"
 
+#include "common/host_memory.h"
+
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,7 +276,7 @@ enum tf2_status tf2__cl_device_open(
         .halo = true,
         .lanes = (uint32_t)device->vector_width,
         .lanes_u8 = 16,
-        .slack_bytes = 256};
+        .slack_bytes = TF2__HOST_SLACK_BYTES};
     if (pthread_mutex_init(&device->lock, NULL) != 0) {
         tf2__free(&platforms->env, device);
         return tf2__fail(error, TF2_ERR_THREAD, "a mutex cannot be made");
