@@ -8,15 +8,15 @@
  *                  │1111111111│
  *                  └──────────┘ dimension 0 (strips)
  *
- * A launch that is too small to be worth two barriers is left to part 0. A launch of another part's results waits for
- * the others first ("meet"): so does every launch, but for those of a row that part 0 does alone.
+ * A launch that is too small to be worth two barriers is left to part 0. A launch waits for the others first ("meet")
+ * where it depends on what they did (depend.c).
  */
-#include "runtime/cl/internal.h"
+#include "runtime/cl/depend.h"
 
 /* Rough speeds, for decisions only: multiply-accumulates and bytes per ns, and what a launch takes. */
 #define MACS_PER_NS_INT8  200.0
 #define MACS_PER_NS_FLOAT 100.0
-#define MAP_BYTES_PER_NS  5.0
+#define MAP_BYTES_PER_NS  40.0
 #define READ_BYTES_PER_NS 30.0
 #define LAUNCH_NS         500.0
 
@@ -64,7 +64,8 @@ static struct work describe(const struct tf2__executable *exe, uint32_t step_ind
 
 /* --- ways to cut --- */
 
-/* Where part number `index` begins, of n items. */
+/* Where part number `index` begins, of n items. Of two parts the second gets an odd item: the first has all that is not
+ * divided besides. */
 static size_t boundary(const struct tf2__part *part, uint32_t index, size_t n)
 {
     double before = 0, all = 0;
@@ -75,7 +76,7 @@ static size_t boundary(const struct tf2__part *part, uint32_t index, size_t n)
         before += i < index ? share : 0;
         all += share;
     }
-    return TF2__MIN((size_t)(before / all * (double)n + 0.5), n);
+    return TF2__MIN((size_t)(before / all * (double)n + 0.499), n);
 }
 
 static void add_rect(struct cut *cut, size_t first0, size_t size0, size_t first1, size_t size1)
@@ -199,18 +200,18 @@ enum tf2_status tf2__cl_divide(
     struct tf2__cl_tasks *tasks, struct tf2_error *error)
 {
     const uint32_t n_steps = exe->plan->n_steps;
-    bool some = false,
-         shared = false; /* launches since all have met, and whether other parts had a share in them */
+    const size_t most = tf2__cl_pending_most(exe);
     tasks->first = tf2__arena_alloc(arena, (size_t)n_steps + 1, sizeof(*tasks->first));
-    if (!tasks->first)
-        return tf2__fail_memory(error, ((size_t)n_steps + 1) * sizeof(*tasks->first), "a list of tasks");
+    struct tf2__cl_pending pending = {.access = tf2__arena_alloc(arena, most, sizeof(*pending.access))};
+    if (!tasks->first || !pending.access)
+        return tf2__fail_memory(error, most * sizeof(*pending.access), "a list of tasks");
     for (uint32_t step = 0; step < n_steps; step++) {
         tasks->first[step] = tasks->n;
         for (uint32_t i = exe->first_launch[step]; i < exe->first_launch[step + 1]; i++) {
             const struct work work = describe(exe, step, i);
             bool divided =
                 part->n_parts > 1 && work.ns >= exe->device->divide_ns && work.size[0] * work.size[1] > 1;
-            bool meet = some && (divided || shared);
+            bool meet = part->n_parts > 1 && tf2__cl_pending_add(&pending, exe->plan, &exe->plan->steps[step], divided);
             struct cut cut = {0};
             if (divided)
                 cut = choose_way(&work, part)(&work, part, part->part);
@@ -218,8 +219,6 @@ enum tf2_status tf2__cl_divide(
                 cut = everything(&work);
             if (!add_rects(tasks, arena, i, &cut, meet))
                 return tf2__fail_memory(error, sizeof(*tasks->task), "a task");
-            shared = divided || (shared && !meet);
-            some = true;
         }
     }
     tasks->first[n_steps] = tasks->n;
