@@ -287,6 +287,8 @@ json_t *bench_json(const struct bench_report *report)
     json_object_set_new(root, "arena_bytes", json_integer((json_int_t)r->stats.arena_bytes));
     json_object_set_new(root, "live_bytes", json_integer((json_int_t)r->stats.live_bytes));
     json_object_set_new(root, "streamed_bytes", json_integer((json_int_t)r->stats.streamed_bytes));
+    json_object_set_new(root, "transfer_s", json_real((double)r->stats.transfer_ns * 1e-9));
+    json_object_set_new(root, "stall_s", json_real((double)r->stats.stall_ns * 1e-9));
     json_object_set_new(root, "hidden_transfer_ratio", json_real(hidden_ratio(r)));
     json_object_set_new(root, "inflight", json_integer((json_int_t)r->n_inflight));
     json_object_set_new(root, "stages", json_integer((json_int_t)r->stats.n_stages));

@@ -122,8 +122,8 @@ enum tf2_status tf2__cl_winograd_int8_choose(
 {
     const struct tf2__cl_conv *conv = &job->conv;
     *choice = NULL;
-    /* With VNNI it gains little, which larger weights in a stream, or three launches to meet at, take away. */
-    if (dot == TF2__CL_DOT_VNNI && (plan->n_parts > 1 || plan->weight_budget_bytes))
+    /* With VNNI it gains little, which three launches to meet at take away. */
+    if (dot == TF2__CL_DOT_VNNI && plan->n_parts > 1)
         return TF2_OK;
     if (step->node->op->id != TF2_OP_CONV || !tf2__cl_winograd_applies(conv))
         return TF2_OK;

@@ -6,8 +6,8 @@
  *     (bytes)  │ resident       │ slot 0     │ slot 1     │
  *              └────────────────┴────────────┴────────────┴ ─
  *
- * Weights with the least computation per byte stay, in up to three quarters of the budget: their transfer would be the
- * hardest to hide. The others are cut at blocks of output channels and packed one behind the other into pieces of at most a slot, in
+ * Slots of a MiB, or together three quarters of the budget, come first. In the rest weights with the least computation
+ * per byte stay: their transfer would be the hardest to hide. The others are cut at blocks of output channels and packed one behind the other into pieces of at most a slot, in
  * the order of the run: a piece can have several layers, a layer several pieces. While the device computes from one slot
  * the next pieces come to the others. Two slots are enough for that; three, where each holds a block, keep the
  * reader from having to be woken just in time.
@@ -17,6 +17,9 @@
 #include <stdlib.h>
 
 #define COPY_ALIGNMENT 64
+/* Smaller slots make more pieces, each with launches of its own: that costs more than what stays saves. */
+#define SLOT_BYTES ((size_t)1 << 20)
+
 /* Weights of one buffer, as this run state uses them. */
 struct weights {
     uint32_t buffer;
@@ -139,7 +142,8 @@ static enum tf2_status choose_resident(struct planning *p)
             "channels of the "
             "largest layer",
             budget, p->exe->device->base.info.id, TF2__CL_MIN_SLOTS * block);
-    const size_t most = TF2__MIN(budget / 4 * 3, budget - TF2__CL_MIN_SLOTS * block);
+    const size_t slots = TF2__MAX(TF2__MIN(budget / 4 * 3, TF2__CL_MAX_SLOTS * SLOT_BYTES), TF2__CL_MIN_SLOTS * block);
+    const size_t most = budget - slots;
     for (uint32_t i = 0; i < p->n_weights; i++) {
         if (p->stream->resident_bytes + needed_bytes(&p->weights[i]) <= most)
             keep(p, &p->weights[i]);
