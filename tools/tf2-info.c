@@ -52,9 +52,8 @@ struct info_options {
 };
 
 /* What the library or OpenCL look at. */
-static const char *const variables[] = {"POCL_DEVICES",   "TF2_KEEP_POCL_DEVICES", "TF2_VECTOR_WIDTH",
-                                        "TF2_CACHE_DIR",  "XDG_CACHE_HOME",        "POCL_CACHE_DIR",
-                                        "OCL_ICD_VENDORS"};
+static const char *const variables[] = {"POCL_DEVICES",  "TF2_KEEP_POCL_DEVICES", "TF2_VECTOR_WIDTH", "TF2_DOT",
+                                        "TF2_CACHE_DIR", "XDG_CACHE_HOME",        "POCL_CACHE_DIR",   "OCL_ICD_VENDORS"};
 
 #define N_VARIABLES (sizeof(variables) / sizeof(variables[0]))
 

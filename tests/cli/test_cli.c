@@ -230,7 +230,9 @@ static void test_info(void **state)
     assert_non_null(root);
     string(root, "version");
     assert_true(json_array_size(list(root, "devices")) >= 1);
-    assert_true(json_is_object(json_object_get(root, "environment")));
+    const json_t *environment = json_object_get(root, "environment");
+    assert_non_null(json_object_get(environment, "TF2_DOT"));
+    assert_non_null(json_object_get(environment, "POCL_DEVICES"));
     const json_t *model = json_object_get(root, "model");
     const json_t *input = json_array_get(list(model, "inputs"), 0);
     assert_string_equal(string(input, "name"), "image");
