@@ -160,6 +160,16 @@ static int take_precision(struct faces_options *o, const char *text)
     return 0;
 }
 
+/* A name that says another format is a mistake; one without extension is not. */
+static int take_drawing(struct faces_options *o, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (strchr(slash ? slash : path, '.') && !cli_has_extension(path, ".png"))
+        return cli_usage("--draw %s: pictures are written as PNG, wanted a name that ends in .png", path);
+    o->draw_path = path;
+    return 0;
+}
+
 /* Options that are a number or two. */
 static int take_number(struct faces_options *o, int option, const char *text)
 {
@@ -203,8 +213,7 @@ static int take_option(struct faces_options *o, int option, char **argv)
         o->gallery_dir = optarg;
         return 0;
     case OPTION_DRAW:
-        o->draw_path = optarg;
-        return 0;
+        return take_drawing(o, optarg);
     case OPTION_JSON:
         o->json_path = optarg;
         return 0;
