@@ -36,6 +36,7 @@ static void test_help_and_version(void **state)
         assert_non_null(strstr(out_text, wanted));
         FAILS(programs[i][0], programs[i][1], 2, "--nonsense", "--nonsense");
         FAILS(programs[i][0], programs[i][1], 2, "-x", "-x");
+        FAILS(programs[i][0], programs[i][1], 2, "--help=1 takes no value", "--help=1");
         FAILS(programs[i][0], programs[i][1], 2, "--devices needs a value", "--devices");
     }
 }
