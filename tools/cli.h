@@ -184,6 +184,9 @@ bool cli_is_picture(const char *path);
 /* A path's last part without extension, malloc'ed. */
 char *cli_stem(const char *path);
 
+/* Whether the file's first n_bytes are these; false also when it cannot be read. Does not wait for a pipe. */
+bool cli_begins_with(const char *path, const void *bytes, size_t n_bytes);
+
 /* True for a path whose name ends in `extension` (".caffemodel"), in any case. */
 bool cli_has_extension(const char *path, const char *extension);
 

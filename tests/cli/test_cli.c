@@ -58,6 +58,21 @@ static void test_run_usage(void **state)
     FAILS("TF2_RUN", "tf2-run", 2, "--crop", "--crop=1", "x.onnx", "x.png");
 }
 
+/* A pipe that nobody writes to must not be waited for. */
+static void test_no_files(void **state)
+{
+    (void)state;
+    const char *pipe = at_work("pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    FAILS("TF2_RUN", "tf2-run", 1, "pipe: not a regular file", pipe, "x.png");
+    FAILS("TF2_RUN", "tf2-run", 1, "pipe: not a regular file", digits(), pipe);
+    FAILS("TF2_INFO", "tf2-info", 1, "pipe: not a regular file", pipe);
+    FAILS("TF2_BENCH", "tf2-bench", 1, "pipe: not a regular file", pipe);
+    FAILS(
+        "TF2_RUN", "tf2-run", 1, "/dev/zero: labels", digits(),
+        source("models/digits/samples/sample_00_label_6.png"), "--labels", "/dev/zero");
+}
+
 static void test_run_failures(void **state)
 {
     const char *image = source("models/digits/samples/sample_00_label_6.png");
@@ -252,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help_and_version), cmocka_unit_test(test_run_usage),
+        cmocka_unit_test(test_no_files),
         cmocka_unit_test(test_run_failures),     cmocka_unit_test(test_run_text),
         cmocka_unit_test(test_run_directory),    cmocka_unit_test(test_run_npy),
         cmocka_unit_test(test_run_float_npy),    cmocka_unit_test(test_run_full_disk),
