@@ -134,9 +134,8 @@ struct tf2_model *sched_resnet50(struct sched_bench *bench)
 
 /* --- the program --- */
 
-static void print_help(void)
+static void list_figures(void)
 {
-    fputs(help, stdout);
     for (size_t i = 0; i < N_FIGURES; i++)
         printf("  %-18s %s\n", figures[i].name, figures[i].what);
     fputs("\nExit status: 0 done, 1 it failed, 2 wrong usage.\n", stdout);
@@ -174,35 +173,47 @@ static int measure(struct sched_bench *bench, char **names, int n, const char *j
     return result;
 }
 
+struct bench_options {
+    struct sched_bench *bench;
+    const char *devices, *json_path;
+};
+
+static int take_option(void *to, int option, char **argv)
+{
+    struct bench_options *o = to;
+    switch (option) {
+    case OPTION_DEVICES:
+        o->devices = optarg;
+        return 0;
+    case OPTION_JSON:
+        o->json_path = optarg;
+        return 0;
+    case OPTION_DURATION:
+        return cli_parse_double("--duration", optarg, 0.001, 1e4, &o->bench->duration_s) ? 0 : 2;
+    default:
+        return cli_bad_option(option, argv);
+    }
+}
+
+static const struct cli_options options = {
+    .help = help, .more_help = list_figures, .long_options = long_options, .take = take_option};
+
 int main(int argc, char **argv)
 {
     struct sched_bench bench = {.duration_s = 2};
+    struct bench_options o = {.bench = &bench};
     struct tf2_error error;
-    const char *spec = NULL, *json_path = NULL;
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h')
-            return print_help(), cli_finish_stdout();
-        if (option == CLI_OPTION_VERSION)
-            return cli_print_version(), cli_finish_stdout();
-        if (option == OPTION_DEVICES)
-            spec = optarg;
-        else if (option == OPTION_JSON)
-            json_path = optarg;
-        else if (option != OPTION_DURATION)
-            return cli_bad_option(option, argv);
-        else if (!cli_parse_double("--duration", optarg, 0.001, 1e4, &bench.duration_s))
-            return 2;
-    }
+    int result = cli_take_options(&options, argc, argv, &o);
+    if (result != CLI_GO_ON)
+        return result;
     for (int i = optind; i < argc; i++) {
         if (find_figure(argv[i]) == N_FIGURES)
             return cli_usage("there is no figure \"%s\"", argv[i]);
     }
-    if (tf2_devices_open(spec, NULL, &bench.devices, &error) != TF2_OK)
+    if (tf2_devices_open(o.devices, NULL, &bench.devices, &error) != TF2_OK)
         return cli_fail("%s", error.message);
     bench.n_devices = tf2_devices_count(bench.devices);
-    int result = measure(&bench, argv + optind, argc - optind, json_path);
+    result = measure(&bench, argv + optind, argc - optind, o.json_path);
     tf2_model_destroy(&bench.squeezenet);
     tf2_model_destroy(&bench.resnet50);
     tf2_devices_close(&bench.devices);

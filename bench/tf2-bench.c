@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char cli_program[] = "tf2-bench";
 
@@ -133,8 +134,9 @@ static int take_budget(struct bench_options *o, const char *value)
 }
 
 /* 0, or the exit status after a message. */
-static int take_option(struct bench_options *o, int option, char **argv)
+static int take_option(void *to, int option, char **argv)
 {
+    struct bench_options *o = to;
     if (cli_model_owns(option))
         return cli_model_take(&o->model, option, optarg) ? 0 : 2;
     switch (option) {
@@ -222,10 +224,7 @@ static int build_net(struct bench_setup *setup, const char *name, uint64_t seed)
 /* A word that looks like a name, not like a file. */
 static bool looks_like_name(const char *text)
 {
-    FILE *file = strpbrk(text, "./") ? NULL : fopen(text, "r");
-    if (file)
-        fclose(file);
-    return !file && !strpbrk(text, "./");
+    return !strpbrk(text, "./") && access(text, F_OK) != 0;
 }
 
 static int unknown_name(const char *name)
@@ -405,23 +404,14 @@ static int run(struct bench_options *o)
     return result;
 }
 
+static const struct cli_options options = {.help = help, .long_options = long_options, .take = take_option};
+
 int main(int argc, char **argv)
 {
     static struct bench_options o = {.model.shapes_at_run = true, .seed = 1, .duration_s = 5, .warmup_s = 1};
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h' || option == CLI_OPTION_VERSION) {
-            if (option == 'h')
-                fputs(help, stdout);
-            else
-                cli_print_version();
-            return cli_finish_stdout();
-        }
-        int result = take_option(&o, option, argv);
-        if (result != 0)
-            return result;
-    }
+    int result = cli_take_options(&options, argc, argv, &o);
+    if (result != CLI_GO_ON)
+        return result;
     if (optind == argc)
         return cli_usage("no NETWORK or MODEL given");
     o.model.path = argv[optind++];
@@ -429,7 +419,7 @@ int main(int argc, char **argv)
         o.model.weights_path = argv[optind++];
     if (optind < argc)
         return cli_usage("%s: too many arguments, wanted MODEL and WEIGHTS at most", argv[optind]);
-    int result = run(&o);
+    result = run(&o);
     cli_model_finish(&o.model);
     int flushed = cli_finish_stdout();
     return result ? result : flushed;

@@ -47,21 +47,16 @@ int cli_usage(const char *format, ...)
     return 2;
 }
 
-int cli_bad_option(int found, char **argv)
+int cli_bad_option(int option, char **argv)
 {
     const char *word = argv[optind - 1];
-    if (found == ':')
+    if (option == ':')
         return cli_usage("option %s needs a value", word);
-    if (optopt > 0 && optopt < 256)
+    if (optopt > 0 && optopt < 256 && strncmp(word, "--", 2) != 0)
         return cli_usage("unknown option -%c", optopt);
     if (optopt != 0)
         return cli_usage("option %s takes no value", word);
     return cli_usage("unknown or ambiguous option %s", word);
-}
-
-void cli_print_version(void)
-{
-    printf("%s (libtf2) %s\n", cli_program, TF2_VERSION_STRING);
 }
 
 int cli_finish_stdout(void)
@@ -69,6 +64,39 @@ int cli_finish_stdout(void)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return 0;
     return cli_fail("standard output cannot be written: %s", strerror(errno));
+}
+
+static int print_help(const struct cli_options *options)
+{
+    fputs(options->help, stdout);
+    if (options->more_help)
+        options->more_help();
+    return cli_finish_stdout();
+}
+
+static int print_version(void)
+{
+    printf("%s (libtf2) %s\n", cli_program, TF2_VERSION_STRING);
+    return cli_finish_stdout();
+}
+
+int cli_take_options(const struct cli_options *options, int argc, char **argv, void *to)
+{
+    char short_options[16];
+    int option;
+    opterr = 0; /* messages are ours */
+    snprintf(
+        short_options, sizeof(short_options), ":h%s", options->short_options ? options->short_options : "");
+    while ((option = getopt_long(argc, argv, short_options, options->long_options, NULL)) != -1) {
+        if (option == 'h')
+            return print_help(options);
+        if (option == CLI_OPTION_VERSION)
+            return print_version();
+        int status = options->take(to, option, argv);
+        if (status != 0)
+            return status;
+    }
+    return CLI_GO_ON;
 }
 
 void *cli_alloc(size_t n, size_t size_bytes)

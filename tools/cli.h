@@ -21,9 +21,25 @@ extern const char cli_program[];
 int cli_fail(const char *format, ...) TF2_PRINTF(1, 2);
 /* The same with "; see --help", returns 2. */
 int cli_usage(const char *format, ...) TF2_PRINTF(1, 2);
-/* What getopt_long ('?' or ':', with opterr 0 and optstring starting with ':') did not like; returns 2. */
-int cli_bad_option(int found, char **argv);
-void cli_print_version(void);
+/* A message about an option that a program does not take, or what getopt_long did not like ('?' or ':');
+ * returns 2. */
+int cli_bad_option(int option, char **argv);
+
+/* What a program's options are. */
+struct cli_options {
+    const char *help;
+    void (*more_help)(void);           /* prints what comes behind the help; NULL: nothing */
+    const char *short_options;         /* as for getopt, behind -h; NULL: no others */
+    const struct option *long_options; /* CLI_COMMON_LONG_OPTIONS come last */
+    /* Takes one, with its value in optarg, into `to`: 0, or the exit status after a message. */
+    int (*take)(void *to, int option, char **argv);
+};
+
+#define CLI_GO_ON (-1)
+
+/* Reads all options; optind is then the first argument. CLI_GO_ON, or else the exit status: help or version
+ * was wanted and is printed, or there was a message. */
+int cli_take_options(const struct cli_options *options, int argc, char **argv, void *to);
 /* Flushes stdout: 0, or 1 after a message when it could not be written. */
 int cli_finish_stdout(void);
 
@@ -167,6 +183,9 @@ bool cli_is_directory(const char *path);
 bool cli_is_picture(const char *path);
 /* A path's last part without extension, malloc'ed. */
 char *cli_stem(const char *path);
+
+/* Whether the file's first n_bytes are these; false also when it cannot be read. Does not wait for a pipe. */
+bool cli_begins_with(const char *path, const void *bytes, size_t n_bytes);
 
 /* True for a path whose name ends in `extension` (".caffemodel"), in any case. */
 bool cli_has_extension(const char *path, const char *extension);

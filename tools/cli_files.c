@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli_files.c: lists of files: those of a directory, in an order that does not hang on the locale.
+ * cli_files.c: names and kinds of files; those of a directory, in an order that does not hang on the locale.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "cli.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const picture_extensions[] = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".pnm"};
 
@@ -26,6 +28,16 @@ bool cli_is_directory(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool cli_begins_with(const char *path, const void *bytes, size_t n_bytes)
+{
+    char found[16];
+    int fd = n_bytes <= sizeof(found) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    bool is = fd >= 0 && read(fd, found, n_bytes) == (ssize_t)n_bytes && memcmp(found, bytes, n_bytes) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is;
 }
 
 bool cli_is_picture(const char *path)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 /* "1,3,227,227" or "1x3x227x227". */
 static bool parse_shape(const char *text, struct tf2_shape *shape)
@@ -168,14 +169,7 @@ static void set_preprocess(const struct cli_model *model, struct tf2_preprocess 
 /* The first half of the magic number; a file that was damaged behind it is told so when it is loaded. */
 bool cli_is_tf2(const char *path)
 {
-    static const char begin[4] = {'\x89', 'T', 'F', '2'};
-    char found[sizeof(begin)];
-    FILE *file = fopen(path, "rb");
-    bool is = file && fread(found, 1, sizeof(found), file) == sizeof(found) &&
-              memcmp(found, begin, sizeof(found)) == 0;
-    if (file)
-        fclose(file);
-    return is;
+    return cli_begins_with(path, "\x89TF2", 4);
 }
 
 /* What cannot be said about a .tf2 file, which is not imported; NULL: nothing of that was said. */
@@ -282,9 +276,14 @@ int cli_labels_read(struct cli_labels *labels, const char *path)
     char *line = NULL;
     size_t size = 0;
     ssize_t n;
+    struct stat info;
     FILE *file = fopen(path, "r");
     if (!file)
         return cli_fail("%s: labels cannot be read: %s", path, strerror(errno));
+    if (fstat(fileno(file), &info) == 0 && S_ISCHR(info.st_mode)) { /* /dev/zero has no end */
+        fclose(file);
+        return cli_fail("%s: labels cannot be read: not a regular file", path);
+    }
     while ((n = getline(&line, &size, file)) >= 0) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             line[--n] = 0;

@@ -22,13 +22,7 @@ static bool fail(struct tf2_error *error, const char *format, ...)
 
 bool run_is_npy(const char *path)
 {
-    char magic[6] = {0};
-    FILE *file = fopen(path, "rb");
-    bool is = file && fread(magic, 1, sizeof(magic), file) == sizeof(magic) &&
-              memcmp(magic, "\x93NUMPY", sizeof(magic)) == 0;
-    if (file)
-        fclose(file);
-    return is || cli_has_extension(path, ".npy");
+    return cli_begins_with(path, "\x93NUMPY", 6) || cli_has_extension(path, ".npy");
 }
 
 /* Items in an array for an input of this shape: [N, rest...] is N, [rest...] one; 0 when it does not fit. */

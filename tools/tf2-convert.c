@@ -241,8 +241,9 @@ static const char *option_name(int option)
 }
 
 /* 0, or the exit status after a message. */
-static int take_option(struct convert_options *o, int option, char **argv)
+static int take_option(void *to, int option, char **argv)
 {
+    struct convert_options *o = to;
     if (cli_model_owns(option))
         return cli_model_take(&o->run.model, option, optarg) ? 0 : 2;
     if (is_quantize_option(option)) {
@@ -462,27 +463,23 @@ static void finish_options(struct convert_options *o)
     free(o->keep_float);
 }
 
+static int run(struct convert_options *o, char **args, size_t n_args)
+{
+    int result = take_arguments(o, args, n_args);
+    if (result == 0)
+        result = check_options(o);
+    return result ? result : convert(o);
+}
+
+static const struct cli_options options = {
+    .help = help, .short_options = "o:", .long_options = long_options, .take = take_option};
+
 int main(int argc, char **argv)
 {
     static struct convert_options o = {.run.n_top = 1};
-    int option, result = 0;
-    opterr = 0;
-    while (result == 0 && (option = getopt_long(argc, argv, ":ho:", long_options, NULL)) != -1) {
-        if (option == 'h' || option == CLI_OPTION_VERSION) {
-            if (option == 'h')
-                fputs(help, stdout);
-            else
-                cli_print_version();
-            return cli_finish_stdout();
-        }
-        result = take_option(&o, option, argv);
-    }
-    if (result == 0)
-        result = take_arguments(&o, argv + optind, (size_t)(argc - optind));
-    if (result == 0)
-        result = check_options(&o);
-    if (result == 0)
-        result = convert(&o);
+    int result = cli_take_options(&options, argc, argv, &o);
+    if (result == CLI_GO_ON)
+        result = run(&o, argv + optind, (size_t)(argc - optind));
     finish_options(&o);
     int flushed = cli_finish_stdout();
     return result ? result : flushed;

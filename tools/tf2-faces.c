@@ -160,6 +160,16 @@ static int take_precision(struct faces_options *o, const char *text)
     return 0;
 }
 
+/* A name that says another format is a mistake; one without extension is not. */
+static int take_drawing(struct faces_options *o, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (strchr(slash ? slash : path, '.') && !cli_has_extension(path, ".png"))
+        return cli_usage("--draw %s: pictures are written as PNG, wanted a name that ends in .png", path);
+    o->draw_path = path;
+    return 0;
+}
+
 /* Options that are a number or two. */
 static int take_number(struct faces_options *o, int option, const char *text)
 {
@@ -178,8 +188,9 @@ static int take_number(struct faces_options *o, int option, const char *text)
 }
 
 /* 0, or the exit status after a message. */
-static int take_option(struct faces_options *o, int option, char **argv)
+static int take_option(void *to, int option, char **argv)
 {
+    struct faces_options *o = to;
     switch (option) {
     case CLI_OPTION_MEAN:
     case CLI_OPTION_SCALE:
@@ -203,8 +214,7 @@ static int take_option(struct faces_options *o, int option, char **argv)
         o->gallery_dir = optarg;
         return 0;
     case OPTION_DRAW:
-        o->draw_path = optarg;
-        return 0;
+        return take_drawing(o, optarg);
     case OPTION_JSON:
         o->json_path = optarg;
         return 0;
@@ -352,27 +362,18 @@ static int check_options(struct faces_options *o)
     return 0;
 }
 
+static const struct cli_options options = {.help = help, .long_options = long_options, .take = take_option};
+
 int main(int argc, char **argv)
 {
     static struct faces_options o = {
         .mtcnn_dir = DEFAULT_MTCNN_DIR, .threshold = DEFAULT_THRESHOLD, .pixels.scale = {1, 1, 1}};
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h' || option == CLI_OPTION_VERSION) {
-            if (option == 'h')
-                fputs(help, stdout);
-            else
-                cli_print_version();
-            return cli_finish_stdout();
-        }
-        int result = take_option(&o, option, argv);
-        if (result != 0)
-            return result;
-    }
+    int result = cli_take_options(&options, argc, argv, &o);
+    if (result != CLI_GO_ON)
+        return result;
     if (optind == argc)
         return cli_usage("no IMAGE given");
-    int result = check_options(&o);
+    result = check_options(&o);
     if (result != 0)
         return result;
     result = run(&o, argv + optind, (size_t)(argc - optind));

@@ -52,9 +52,8 @@ struct info_options {
 };
 
 /* What the library or OpenCL look at. */
-static const char *const variables[] = {"POCL_DEVICES",   "TF2_KEEP_POCL_DEVICES", "TF2_VECTOR_WIDTH",
-                                        "TF2_CACHE_DIR",  "XDG_CACHE_HOME",        "POCL_CACHE_DIR",
-                                        "OCL_ICD_VENDORS"};
+static const char *const variables[] = {"POCL_DEVICES",  "TF2_KEEP_POCL_DEVICES", "TF2_VECTOR_WIDTH", "TF2_DOT",
+                                        "TF2_CACHE_DIR", "XDG_CACHE_HOME",        "POCL_CACHE_DIR",   "OCL_ICD_VENDORS"};
 
 #define N_VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
@@ -363,8 +362,9 @@ static int run(struct info_options *o)
     return result;
 }
 
-static int take_option(struct info_options *o, int option, char **argv)
+static int take_option(void *to, int option, char **argv)
 {
+    struct info_options *o = to;
     if (cli_model_owns(option))
         return cli_model_take(&o->model, option, optarg) ? 0 : 2;
     switch (option) {
@@ -384,23 +384,14 @@ static int take_option(struct info_options *o, int option, char **argv)
     }
 }
 
+static const struct cli_options options = {.help = help, .long_options = long_options, .take = take_option};
+
 int main(int argc, char **argv)
 {
     static struct info_options o;
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h' || option == CLI_OPTION_VERSION) {
-            if (option == 'h')
-                fputs(help, stdout);
-            else
-                cli_print_version();
-            return cli_finish_stdout();
-        }
-        int result = take_option(&o, option, argv);
-        if (result != 0)
-            return result;
-    }
+    int result = cli_take_options(&options, argc, argv, &o);
+    if (result != CLI_GO_ON)
+        return result;
     if (optind < argc)
         o.model.path = argv[optind++];
     if (optind < argc)
@@ -410,7 +401,7 @@ int main(int argc, char **argv)
     if (!o.model.path && (o.kernels || o.model.import.n_input_shapes || o.model.import.n_outputs || o.batch))
         return cli_usage("--kernels, --batch, --input and --output need a MODEL");
     o.model.shapes_at_run = o.kernels;
-    int result = o.model.path ? cli_model_check(&o.model) : 0;
+    result = o.model.path ? cli_model_check(&o.model) : 0;
     if (result != 0)
         return result;
     o.text = !o.json_path || strcmp(o.json_path, "-") != 0;

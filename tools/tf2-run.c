@@ -80,8 +80,9 @@ static const struct option long_options[] = {
 };
 
 /* 0, or the exit status after a message. */
-static int take_option(struct run_options *o, int option, char **argv)
+static int take_option(void *to, int option, char **argv)
 {
+    struct run_options *o = to;
     if (cli_model_owns(option))
         return cli_model_take(&o->model, option, optarg) ? 0 : 2;
     switch (option) {
@@ -268,24 +269,15 @@ static int check_self_test(const struct run_options *o, size_t n_args)
     return 0;
 }
 
+static const struct cli_options options = {.help = help, .long_options = long_options, .take = take_option};
+
 int main(int argc, char **argv)
 {
     static struct run_options o = {
         .n_top = 5, .model.shapes_at_run = true, .placement = TF2_PLACEMENT_REPLICATE};
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h' || option == CLI_OPTION_VERSION) {
-            if (option == 'h')
-                fputs(help, stdout);
-            else
-                cli_print_version();
-            return cli_finish_stdout();
-        }
-        int result = take_option(&o, option, argv);
-        if (result != 0)
-            return result;
-    }
+    int result = cli_take_options(&options, argc, argv, &o);
+    if (result != CLI_GO_ON)
+        return result;
     if (optind == argc)
         return cli_usage("no MODEL given");
     o.model.path = argv[optind++];
@@ -293,7 +285,7 @@ int main(int argc, char **argv)
         o.model.weights_path = argv[optind++];
     if (optind == argc && !o.self_test)
         return cli_usage("no INPUT given: an image, a .npy file or a directory");
-    int result = o.self_test ? check_self_test(&o, (size_t)(argc - optind)) : 0;
+    result = o.self_test ? check_self_test(&o, (size_t)(argc - optind)) : 0;
     if (result != 0)
         return result;
     result = run(&o, argv + optind, (size_t)(argc - optind));

@@ -11,8 +11,11 @@
  * PNG (ISO/IEC 15948, 5.3): every chunk's CRC-32 up to IEND.
  *
  * BMP (BITMAPCOREHEADER, BITMAPINFOHEADER and longer ones): the file is not smaller than its pixels.
+ *
+ * The size is looked at in all three: stb_image has the same limit on a side, but calls the file broken.
  */
 #include "api/scan.h"
+#include "api/stb.h"
 
 #define MAX_SCANS 100
 
@@ -61,7 +64,7 @@ check_frame(const char *name, const unsigned char *frame, size_t size_bytes, str
         return tf2__fail(
             error, TF2_ERR_FORMAT, "%s: broken JPEG: %zu bytes cannot hold %llu x %llu pixels", name,
             size_bytes, (unsigned long long)width, (unsigned long long)height);
-    return TF2_OK;
+    return tf2__image_check_size(name, (int64_t)width, (int64_t)height, error);
 }
 
 /* Tables of a DHT segment: class and number, 16 counts, as many symbols. stb_image up to 2.27 writes behind
@@ -145,6 +148,8 @@ tf2__png_check(const char *name, const unsigned char *data, size_t size_bytes, s
             return tf2__fail(
                 error, TF2_ERR_FORMAT, "%s: broken PNG: the checksum of the part at byte %zu is wrong", name,
                 at);
+        if (memcmp(data + at + 4, "IHDR", 4) == 0 && length >= 8)
+            TF2__TRY(tf2__image_check_size(name, read_u32(data + at + 8), read_u32(data + at + 12), error));
         if (memcmp(data + at + 4, "IEND", 4) == 0)
             return TF2_OK;
         at += 12 + length;
@@ -177,5 +182,5 @@ tf2__bmp_check(const char *name, const unsigned char *data, size_t size_bytes, s
         return tf2__fail(
             error, TF2_ERR_FORMAT, "%s: BMP is cut short or broken: %zu bytes cannot hold %lld x %lld pixels",
             name, size_bytes, (long long)width, (long long)height);
-    return TF2_OK;
+    return tf2__image_check_size(name, width, height, error);
 }

@@ -70,6 +70,14 @@ bool tf2_shape_equal(const struct tf2_shape *a, const struct tf2_shape *b)
     return a->n_dims == b->n_dims && memcmp(a->dim, b->dim, a->n_dims * sizeof(a->dim[0])) == 0;
 }
 
+uint32_t tf2__shape_ones(const struct tf2_shape *shape)
+{
+    uint32_t mask = 0;
+    for (uint32_t d = TF2_MAX_DIMS; d-- > 0;)
+        mask = mask << 1 | (d < shape->n_dims && shape->dim[d] == 1);
+    return mask;
+}
+
 char *tf2_shape_format(const struct tf2_shape *shape, char *text, size_t size_bytes)
 {
     size_t used = 0;

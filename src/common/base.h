@@ -106,4 +106,7 @@ static inline int64_t tf2__round_up(int64_t a, int64_t b)
     return tf2__ceil_div(a, b) * b;
 }
 
+/* The dimensions with an extent of 1, as bits. */
+uint32_t tf2__shape_ones(const struct tf2_shape *shape);
+
 #endif

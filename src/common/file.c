@@ -15,7 +15,8 @@ enum tf2_status tf2__file_map(const char *path, struct tf2__file *file, struct t
 {
     struct stat info;
     void *data = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Opening a pipe waits for somebody who writes, without O_NONBLOCK. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return tf2__fail(error, TF2_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {

@@ -84,7 +84,8 @@ void assert_message(const char *name, const char *message)
     if (strncmp(err_text, name, strlen(name)) != 0 || strncmp(err_text + strlen(name), ": ", 2) != 0 ||
         !strstr(err_text, message))
         fail_msg("\"%s\" should begin with %s and hold \"%s\"", err_text, name, message);
-    assert_true(n > 0 && strchr(err_text, '\n') == err_text + n - 1);
+    if (n == 0 || strchr(err_text, '\n') != err_text + n - 1)
+        fail_msg("wanted one line on stderr, found \"%s\"", err_text);
 }
 
 const char *source(const char *name)

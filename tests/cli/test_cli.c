@@ -36,6 +36,7 @@ static void test_help_and_version(void **state)
         assert_non_null(strstr(out_text, wanted));
         FAILS(programs[i][0], programs[i][1], 2, "--nonsense", "--nonsense");
         FAILS(programs[i][0], programs[i][1], 2, "-x", "-x");
+        FAILS(programs[i][0], programs[i][1], 2, "--help=1 takes no value", "--help=1");
         FAILS(programs[i][0], programs[i][1], 2, "--devices needs a value", "--devices");
     }
 }
@@ -55,6 +56,21 @@ static void test_run_usage(void **state)
     FAILS("TF2_RUN", "tf2-run", 2, "NAME:SHAPE", "--input", "data:1,0", "x.onnx", "x.png");
     FAILS("TF2_RUN", "tf2-run", 2, "placement \"both\" is not known", digits(), "--placement", "both");
     FAILS("TF2_RUN", "tf2-run", 2, "--crop", "--crop=1", "x.onnx", "x.png");
+}
+
+/* A pipe that nobody writes to must not be waited for. */
+static void test_no_files(void **state)
+{
+    (void)state;
+    const char *pipe = at_work("pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    FAILS("TF2_RUN", "tf2-run", 1, "pipe: not a regular file", pipe, "x.png");
+    FAILS("TF2_RUN", "tf2-run", 1, "pipe: not a regular file", digits(), pipe);
+    FAILS("TF2_INFO", "tf2-info", 1, "pipe: not a regular file", pipe);
+    FAILS("TF2_BENCH", "tf2-bench", 1, "pipe: not a regular file", pipe);
+    FAILS(
+        "TF2_RUN", "tf2-run", 1, "/dev/zero: labels", digits(),
+        source("models/digits/samples/sample_00_label_6.png"), "--labels", "/dev/zero");
 }
 
 static void test_run_failures(void **state)
@@ -230,7 +246,9 @@ static void test_info(void **state)
     assert_non_null(root);
     string(root, "version");
     assert_true(json_array_size(list(root, "devices")) >= 1);
-    assert_true(json_is_object(json_object_get(root, "environment")));
+    const json_t *environment = json_object_get(root, "environment");
+    assert_non_null(json_object_get(environment, "TF2_DOT"));
+    assert_non_null(json_object_get(environment, "POCL_DEVICES"));
     const json_t *model = json_object_get(root, "model");
     const json_t *input = json_array_get(list(model, "inputs"), 0);
     assert_string_equal(string(input, "name"), "image");
@@ -249,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help_and_version), cmocka_unit_test(test_run_usage),
+        cmocka_unit_test(test_no_files),
         cmocka_unit_test(test_run_failures),     cmocka_unit_test(test_run_text),
         cmocka_unit_test(test_run_directory),    cmocka_unit_test(test_run_npy),
         cmocka_unit_test(test_run_float_npy),    cmocka_unit_test(test_run_full_disk),

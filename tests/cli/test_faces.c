@@ -35,6 +35,7 @@ static void test_usage(void **state)
     (void)state;
     assert_int_equal(run("TF2_FACES", NULL), 2);
     assert_message(NAME, "no IMAGE");
+    FAILS("TF2_FACES", NAME, 2, "wanted a name that ends in .png", "--draw", "a.b/x.jpg", "x.png");
     FAILS("TF2_FACES", NAME, 2, "--min-face 11", "--min-face", "11", "x.png");
     FAILS("TF2_FACES", NAME, 2, "--factor 1", "--factor", "1", "x.png");
     FAILS("TF2_FACES", NAME, 2, "--thresholds 0.5,0.5", "--thresholds", "0.5,0.5", "x.png");

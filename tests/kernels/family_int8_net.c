@@ -110,10 +110,31 @@ static void float_island(struct kgraph *k)
     koutput8(k, x);
 }
 
+/* Floats that integers were summed up to, and what passes would like to take into the node that did: one
+ * multiplication or comparison, so that all bits are defined. */
+static void float_tail(struct kgraph *k)
+{
+    const int64_t n_out = kchannels(k, 12);
+    const bool gemm = kchance(k, 3);
+    const struct kconv8 conv = {.n_out = n_out, .kernel = 3, .f32 = true};
+    const enum tf2_activation_kind kinds[] = {
+        TF2_ACTIVATION_RELU, TF2_ACTIVATION_CLIP, TF2_ACTIVATION_LEAKY_RELU};
+    tf2_tensor_id x = kinput8(k, kmap_shape(k, 12, 2, 5));
+    x = gemm ? kgemm8(k, x, 1, n_out, true, false) : kconv8(k, x, &conv);
+    if (kchance(k, 2))
+        x = kactivation(k, x, kinds[krange(k, 0, 2)]);
+    if (kchance(k, 2))
+        x = knode(k, TF2_OP_SCALE, &(struct tf2_scale_attr){.axis = 1}, KIN(x, kconstant(k, KSHAPE(n_out))));
+    if (kchance(k, 2))
+        x = kactivation(k, x, kinds[krange(k, 0, 2)]);
+    koutput(k, x);
+}
+
 const struct kfamily8 families8_net[] = {
     {.name = "int8_constants", .build = constants},
     {.name = "int8_u8_outputs", .build = u8_outputs},
     {.name = "int8_several_inputs", .build = several_inputs},
     {.name = "int8_float_island", .build = float_island, .one_step = true},
+    {.name = "int8_float_tail", .build = float_tail},
     {0},
 };

@@ -134,9 +134,17 @@ struct kfamily8 {
 };
 
 /*
- * A seed, at the graph's batch and at a larger one, device 0 against device 1. Each session runs its numbers,
- * then special ones, then the first again: no trace may remain. Device 1 against the operators' definitions.
- * Prints what is wrong.
+ * Whether the graph gives the same bits (a step, where the family says so) after the passes, on device 0, as
+ * before them, on device 1. What device 1 refuses before them may be refused or not. Prints what is wrong.
+ */
+bool krun_passes_keep(
+    struct kdevices *devices, const struct kfamily8 *family, const struct tf2_model *as_built, uint64_t seed,
+    int64_t batch);
+
+/*
+ * A seed, at the graph's batch and at a larger one, device 0 against device 1, and after the passes. Each
+ * session runs its numbers, then special ones, then the first again: no trace may remain. Device 1 against the
+ * operators' definitions. Prints what is wrong.
  */
 enum kcheck8_result kcheck8(struct kdevices *devices, const struct kfamily8 *family, uint64_t seed);
 

@@ -253,6 +253,33 @@ run_thrice(struct krun run[2], const struct kfamily8 *family, const struct tf2_m
     return good;
 }
 
+bool krun_passes_keep(
+    struct kdevices *devices, const struct kfamily8 *family, const struct tf2_model *as_built, uint64_t seed,
+    int64_t batch)
+{
+    struct tf2_model *optimized = kmodel(family->build, seed, true);
+    struct krun run[2];
+    bool good = true;
+    krun_open(&run[0], optimized, devices->devices, 0, batch);
+    krun_open(&run[1], as_built, devices->devices, 1, batch);
+    if (run[0].session && run[1].session) {
+        for (int d = 0; d < 2; d++) {
+            krun_fill(&run[d], seed, false);
+            good &= krun_go(&run[d]);
+        }
+        good = good && same(&run[0], &run[1], family, as_built);
+    } else if (run[1].session && !(family->may_refuse && run[0].status == TF2_ERR_UNSUPPORTED)) {
+        print_message("  %s\n", run[0].error.message);
+        good = false;
+    }
+    if (!good)
+        print_message("  ^ with passes on the tested device, without on host\n");
+    for (int d = 0; d < 2; d++)
+        krun_close(&run[d]);
+    tf2_model_destroy(&optimized);
+    return good;
+}
+
 static enum kcheck8_result check_batch(
     struct kdevices *devices, const struct kfamily8 *family, const struct tf2_model *model, uint64_t seed,
     int64_t batch)
@@ -285,6 +312,8 @@ enum kcheck8_result kcheck8(struct kdevices *devices, const struct kfamily8 *fam
     enum kcheck8_result result = KCHECK8_EQUAL;
     for (size_t b = 0; b < 2 && result == KCHECK8_EQUAL; b++) {
         result = check_batch(devices, family, model, seed, batches[b]);
+        if (result == KCHECK8_EQUAL && !krun_passes_keep(devices, family, model, seed, batches[b]))
+            result = KCHECK8_DIFFERENT;
         if (result != KCHECK8_DIFFERENT)
             continue;
         print_message("%s, TF2_TEST_SEED=%llu, ", family->name, (unsigned long long)seed);

@@ -317,7 +317,7 @@ static void stream_counts(void **state)
     if (!suite->n_devices)
         skip();
     for (uint64_t seed = 1; seed < 6; seed++) {
-        const struct manner least = {1, NULL, 4}, more = {1, NULL, 12}, all = {1, NULL, 0};
+        const struct manner least = {1, NULL, 4}, more = {1, NULL, 48}, all = {1, NULL, 0};
         struct tf2_model *model = kmodel(chain, seed, true);
         struct tf2__instance *instances[3] = {NULL, NULL, NULL};
         struct tf2_error error = {0};

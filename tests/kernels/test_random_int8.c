@@ -133,7 +133,8 @@ static bool check_plan(
 static bool check_seed(struct kdevices *devices, uint64_t seed)
 {
     struct tf2_model *model = kmodel(random_int8, seed, false);
-    bool good = check_runs(model, devices, seed);
+    const struct kfamily8 family = {.name = "random_int8", .build = random_int8};
+    bool good = check_runs(model, devices, seed) && krun_passes_keep(devices, &family, model, seed, 0);
     for (size_t d = 0; d < 2; d++)
         good &= check_plan(model, devices, d, 1 + 2 * (int64_t)(seed % 2), seed);
     if (!good) {

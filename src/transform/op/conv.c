@@ -2,31 +2,16 @@
 /*
  * conv.c: convolution over one to three spatial dimensions, with groups, dilation and an optional residual.
  *
- * Evaluated row by row: a chunk of neighbouring output pixels is summed in double precision on the stack, one
- * kernel tap after the other and all input channels for each. A tap's range of pixels that do not meet
- * padding is computed once, so that the inner loop has no tests.
+ * Evaluated row by row (conv_rows.h): a chunk of neighbouring output pixels is summed one kernel tap after the
+ * other, all input channels for each. A tap's range of pixels that do not meet padding is computed once, so
+ * that the inner loop has no tests.
  */
+#include "transform/op/conv_rows.h"
 #include "transform/op/int8.h"
-#include "transform/op/map.h"
-
-#define CHUNK 128 /* output pixels summed together */
-
-struct conv {
-    struct tf2__window_dim dim[TF2_MAX_SPATIAL];
-    struct tf2__map x, w, y, add; /* w: [O, C / group, k...]; add.data NULL: none */
-    const struct tf2__view *bias;
-    int64_t group_in, group_out; /* channels per group */
-};
-
-/* Output pixels from .. from + count - 1 of a row; sums[i] is pixel from + i. */
-struct span {
-    int64_t from, count;
-    double *sums;
-};
 
 /* sums[i] += w * x[i], for every input channel. */
 static void
-add_row(const struct conv *p, const float *w, const float *x, int64_t step, double *sums, int64_t n)
+add_row(const struct tf2__conv_rows *p, const float *w, const float *x, int64_t step, double *sums, int64_t n)
 {
     for (int64_t c = 0; c < p->group_in; c++) {
         const double weight = w[c * p->w.c_stride];
@@ -42,7 +27,7 @@ add_row(const struct conv *p, const float *w, const float *x, int64_t step, doub
 }
 
 /* The same for a single pixel. */
-static double add_pixel(const struct conv *p, const float *w, const float *x, double sum)
+static double add_pixel(const struct tf2__conv_rows *p, const float *w, const float *x, double sum)
 {
     for (int64_t c = 0; c < p->group_in; c++)
         sum += (double)w[c * p->w.c_stride] * x[c * p->x.c_stride];
@@ -50,7 +35,8 @@ static double add_pixel(const struct conv *p, const float *w, const float *x, do
 }
 
 /* One row of the kernel over one row of the input. */
-static void add_taps(const struct conv *p, const float *w, const float *x, const struct span *span)
+static void
+add_taps(const struct tf2__conv_rows *p, const float *w, const float *x, const struct tf2__conv_span *span)
 {
     const struct tf2__window_dim *dim = &p->dim[2];
     const int64_t step = dim->stride * p->x.stride[2];
@@ -77,7 +63,8 @@ static void add_taps(const struct conv *p, const float *w, const float *x, const
 /* Sums a span of the output row (od, oh). w, x: the output channel's weights, its group's first input
  * channel. */
 static void sum_span(
-    const struct conv *p, const float *w, const float *x, int64_t od, int64_t oh, const struct span *span)
+    const struct tf2__conv_rows *p, const float *w, const float *x, int64_t od, int64_t oh,
+    const struct tf2__conv_span *span)
 {
     int64_t kd, kd_end, kh_first, kh_end;
     tf2__window_taps(&p->dim[0], od, &kd, &kd_end);
@@ -93,27 +80,6 @@ static void sum_span(
     }
 }
 
-/* One output row of image n and output channel o. */
-static void conv_row(const struct conv *p, int64_t n, int64_t o, int64_t od, int64_t oh)
-{
-    double sums[CHUNK];
-    const float *w = tf2__map_at(&p->w, o, 0);
-    const float *x = tf2__map_at(&p->x, n, o / p->group_out * p->group_in);
-    float *y = tf2__map_at(&p->y, n, o) + od * p->y.stride[0] + oh * p->y.stride[1];
-    const float *add = NULL;
-    if (p->add.data)
-        add = tf2__map_at(&p->add, n, o) + od * p->add.stride[0] + oh * p->add.stride[1];
-    double bias = p->bias ? ((const float *)p->bias->data)[o * p->bias->stride[0]] : 0;
-    for (int64_t from = 0; from < p->dim[2].out; from += CHUNK) {
-        struct span span = {from, TF2__MIN(CHUNK, p->dim[2].out - from), sums};
-        for (int64_t i = 0; i < span.count; i++)
-            sums[i] = add ? bias + add[(from + i) * p->add.stride[2]] : bias;
-        sum_span(p, w, x, od, oh, &span);
-        for (int64_t i = 0; i < span.count; i++)
-            y[(from + i) * p->y.stride[2]] = (float)sums[i];
-    }
-}
-
 static enum tf2_status infer(
     const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
     struct tf2_error *error)
@@ -123,14 +89,7 @@ static enum tf2_status infer(
     struct tf2__window_dim dims[TF2_MAX_SPATIAL];
     uint32_t n_spatial;
     TF2__TRY(tf2__conv_resolve(a, in[0], in[1], dims, &n_spatial, error));
-    TF2__TRY(tf2__check_group(a->group, in[0], in[1], error));
-    if (n_in > 2 && in[2])
-        TF2__TRY(tf2__check_vector(in[2], in[1]->dim[0], "bias", error));
-    *out = *in[0];
-    out->dim[1] = in[1]->dim[0];
-    for (uint32_t d = 0; d < n_spatial; d++)
-        out->dim[2 + d] = dims[d].out;
-    TF2__TRY(tf2__check_output(out, error));
+    TF2__TRY(tf2__conv_output(dims, n_spatial, a->group, in, n_in, out, error));
     if (n_in > 3 && in[3] && !tf2_shape_equal(in[3], out))
         return tf2__fail(
             error, TF2_ERR_SHAPE, "residual of shape %s, wanted the output's %s",
@@ -150,26 +109,11 @@ macs(const void *attr, const struct tf2_shape *const *in, uint32_t n_in, const s
 static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out)
 {
     const struct tf2_conv_attr *a = attr;
-    struct conv p = {.bias = n_in > 2 && in[2].data ? &in[2] : NULL};
+    struct tf2__conv_rows p;
     uint32_t n_spatial;
     if (tf2__conv_resolve(a, &in[0].shape, &in[1].shape, p.dim, &n_spatial, NULL) != TF2_OK)
         return; /* infer has refused it */
-    tf2__map_windows(p.dim, n_spatial);
-    tf2__map_init(&p.x, &in[0]);
-    tf2__map_init(&p.w, &in[1]);
-    tf2__map_init(&p.y, out);
-    if (n_in > 3 && in[3].data)
-        tf2__map_init(&p.add, &in[3]);
-    p.group_in = p.w.c;
-    p.group_out = p.y.c / (a->group ? a->group : 1);
-    for (int64_t n = 0; n < p.y.n; n++) {
-        for (int64_t o = 0; o < p.y.c; o++) {
-            for (int64_t od = 0; od < p.y.size[0]; od++) {
-                for (int64_t oh = 0; oh < p.y.size[1]; oh++)
-                    conv_row(&p, n, o, od, oh);
-            }
-        }
-    }
+    tf2__conv_rows(&p, n_spatial, a->group, in, n_in, sum_span, out);
 }
 
 const struct tf2__op tf2__op_conv = {

@@ -5,28 +5,14 @@
  *
  *     y[o, i * stride + k * dilation - pad] = bias[o] + sum over c, i, k of w[o, c, k] * x[c, i]
  *
- * Evaluated as conv.c does it: a chunk of neighbouring output pixels is summed in double precision on the stack, one
- * kernel position after the other.
+ * Evaluated as conv.c does it (conv_rows.h), one kernel position after the other.
  */
+#include "transform/op/conv_rows.h"
 #include "transform/op/int8.h"
-#include "transform/op/map.h"
-
-#define CHUNK 128 /* output pixels summed together */
-
-struct deconv {
-    struct tf2__window_dim dim[TF2_MAX_SPATIAL];
-    struct tf2__map x, w, y; /* w: [O, C / group, k...] */
-    int64_t group_in;        /* channels per group */
-};
-
-/* Output pixels from .. from + count - 1 of a row; sums[i] is pixel from + i. */
-struct span {
-    int64_t from, count;
-    double *sums;
-};
 
 /* One row of the kernel over one row of the input. */
-static void add_row(const struct deconv *p, const float *w, const float *x, const struct span *span)
+static void
+add_row(const struct tf2__conv_rows *p, const float *w, const float *x, const struct tf2__conv_span *span)
 {
     const struct tf2__window_dim *dim = &p->dim[2];
     for (int64_t k = 0; k < dim->kernel; k++) {
@@ -44,7 +30,8 @@ static void add_row(const struct deconv *p, const float *w, const float *x, cons
 
 /* Sums a span of the output row (od, oh). w, x: the output channel's weights, its group's first input channel. */
 static void sum_span(
-    const struct deconv *p, const float *w, const float *x, int64_t od, int64_t oh, const struct span *span)
+    const struct tf2__conv_rows *p, const float *w, const float *x, int64_t od, int64_t oh,
+    const struct tf2__conv_span *span)
 {
     for (int64_t kd = 0; kd < p->dim[0].kernel; kd++) {
         int64_t d, d_end, h, h_end;
@@ -59,20 +46,6 @@ static void sum_span(
     }
 }
 
-static void
-sum_row(const struct deconv *p, const float *w, const float *x, double bias, int64_t od, int64_t oh, float *y)
-{
-    double sums[CHUNK];
-    for (int64_t from = 0; from < p->dim[2].out; from += CHUNK) {
-        struct span span = {from, TF2__MIN(CHUNK, p->dim[2].out - from), sums};
-        for (int64_t i = 0; i < span.count; i++)
-            sums[i] = bias;
-        sum_span(p, w, x, od, oh, &span);
-        for (int64_t i = 0; i < span.count; i++)
-            y[(from + i) * p->y.stride[2]] = (float)sums[i];
-    }
-}
-
 static enum tf2_status infer(
     const void *attr, const struct tf2_shape *const *in, uint32_t n_in, struct tf2_shape *out,
     struct tf2_error *error)
@@ -81,14 +54,7 @@ static enum tf2_status infer(
     struct tf2__window_dim dims[TF2_MAX_SPATIAL];
     uint32_t n_spatial;
     TF2__TRY(tf2__conv_transpose_resolve(a, in[0], in[1], dims, &n_spatial, error));
-    TF2__TRY(tf2__check_group(a->group, in[0], in[1], error));
-    if (n_in > 2 && in[2])
-        TF2__TRY(tf2__check_vector(in[2], in[1]->dim[0], "bias", error));
-    *out = *in[0];
-    out->dim[1] = in[1]->dim[0];
-    for (uint32_t d = 0; d < n_spatial; d++)
-        out->dim[2 + d] = dims[d].out;
-    return tf2__check_output(out, error);
+    return tf2__conv_output(dims, n_spatial, a->group, in, n_in, out, error);
 }
 
 /* All weights for each input pixel, whether the result is cut off or not. Below 2^62. */
@@ -104,30 +70,11 @@ macs(const void *attr, const struct tf2_shape *const *in, uint32_t n_in, const s
 static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, const struct tf2__view *out)
 {
     const struct tf2_conv_transpose_attr *a = attr;
-    const struct tf2__view *bias = n_in > 2 && in[2].data ? &in[2] : NULL;
-    struct deconv p;
+    struct tf2__conv_rows p;
     uint32_t n_spatial;
     if (tf2__conv_transpose_resolve(a, &in[0].shape, &in[1].shape, p.dim, &n_spatial, NULL) != TF2_OK)
         return; /* infer has refused it */
-    tf2__map_windows(p.dim, n_spatial);
-    tf2__map_init(&p.x, &in[0]);
-    tf2__map_init(&p.w, &in[1]);
-    tf2__map_init(&p.y, out);
-    p.group_in = p.w.c;
-    const int64_t group_out = p.y.c / (a->group ? a->group : 1);
-    for (int64_t n = 0; n < p.y.n; n++) {
-        for (int64_t o = 0; o < p.y.c; o++) {
-            const float *w = (const float *)p.w.data + o * p.w.n_stride;
-            const float *x = tf2__map_at(&p.x, n, o / group_out * p.group_in);
-            double start = bias ? ((const float *)bias->data)[o * bias->stride[0]] : 0;
-            for (int64_t od = 0; od < p.y.size[0]; od++) {
-                for (int64_t oh = 0; oh < p.y.size[1]; oh++)
-                    sum_row(
-                        &p, w, x, start, od, oh,
-                        tf2__map_at(&p.y, n, o) + od * p.y.stride[0] + oh * p.y.stride[1]);
-            }
-        }
-    }
+    tf2__conv_rows(&p, n_spatial, a->group, in, n_in, sum_span, out);
 }
 
 const struct tf2__op tf2__op_conv_transpose = {

@@ -266,12 +266,13 @@ static void read_scalar(struct parser *p, const struct target *to, bool negative
 {
     const struct tf2__lex_token t = p->token;
     union {
-        uint64_t integer;
+        uint64_t integer64;
         uint32_t integer32;
         float real;
         double real64;
         protobuf_c_boolean boolean;
     } value = {0};
+    uint64_t integer = 0;
     bool ok = false;
     const char *wanted = "a whole number that fits";
     next(p);
@@ -293,18 +294,20 @@ static void read_scalar(struct parser *p, const struct target *to, bool negative
         wanted = "a number";
         break;
     case PROTOBUF_C_TYPE_INT32:
-        ok = read_integer(&t, negative, INT32_MAX, (uint64_t)INT32_MAX + 1, &value.integer);
-        value.integer32 = (uint32_t)value.integer;
+        ok = read_integer(&t, negative, INT32_MAX, (uint64_t)INT32_MAX + 1, &integer);
+        value.integer32 = (uint32_t)integer;
         break;
     case PROTOBUF_C_TYPE_UINT32:
-        ok = read_integer(&t, negative, UINT32_MAX, 0, &value.integer);
-        value.integer32 = (uint32_t)value.integer;
+        ok = read_integer(&t, negative, UINT32_MAX, 0, &integer);
+        value.integer32 = (uint32_t)integer;
         break;
     case PROTOBUF_C_TYPE_INT64:
-        ok = read_integer(&t, negative, INT64_MAX, (uint64_t)INT64_MAX + 1, &value.integer);
+        ok = read_integer(&t, negative, INT64_MAX, (uint64_t)INT64_MAX + 1, &integer);
+        value.integer64 = integer;
         break;
     case PROTOBUF_C_TYPE_UINT64:
-        ok = read_integer(&t, negative, UINT64_MAX, 0, &value.integer);
+        ok = read_integer(&t, negative, UINT64_MAX, 0, &integer);
+        value.integer64 = integer;
         break;
     default:
         wanted = "another type of value";

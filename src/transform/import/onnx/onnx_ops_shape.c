@@ -278,8 +278,8 @@ tf2__onnx_convert_squeeze(struct tf2__onnx *onnx, const struct tf2__onnx_node *n
     TF2__TRY(tf2__onnx_list(node, "axes", array, &list, error));
     const struct tf2_shape *shape = tf2__onnx_shape(onnx, x, 0);
     TF2__TRY(tf2__onnx_axes(&list, shape->n_dims, &attr.axes, error));
-    for (uint32_t d = 0; d < shape->n_dims && !list.given; d++)
-        attr.axes |= (uint32_t)(shape->dim[d] == 1) << d;
+    if (!list.given)
+        attr.axes = tf2__shape_ones(shape);
     if (!attr.axes)
         return tf2__onnx_pass(onnx, node, 0, 0, error);
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_SQUEEZE, &attr, &x, 1, &x, error);

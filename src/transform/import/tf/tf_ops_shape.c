@@ -91,8 +91,8 @@ tf2__tf_convert_squeeze(struct tf2__tf *tf, struct tf2__tf_node *node, struct tf
     TF2__TRY(tf2__tf_any(tf, node, 0, &value, &first, error));
     const struct tf2_shape shape = tf2__tf_file_shape(tf, x);
     TF2__TRY(tf2__onnx_axes(&list, shape.n_dims, &mask, error));
-    for (uint32_t d = 0; d < shape.n_dims && !list.n; d++)
-        mask |= (uint32_t)(shape.dim[d] == 1) << d;
+    if (!list.n)
+        mask = tf2__shape_ones(&shape);
     if (!mask) {
         tf2__tf_alias(node, 0, x);
         return TF2_OK;

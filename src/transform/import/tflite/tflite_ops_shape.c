@@ -131,8 +131,8 @@ tf2__lite_convert_squeeze(struct tf2__lite *lite, const struct tf2__lite_op *op,
         TF2__TRY(tf2__lite_axis(tf2__fb_i32_at(&lite->fb, &dims, i), x.n_dims, &axis, error));
         attr.axes |= 1u << axis;
     }
-    for (uint32_t d = 0; dims.n == 0 && d < x.n_dims; d++)
-        attr.axes |= (x.dim[d] == 1) << d;
+    if (dims.n == 0)
+        attr.axes = tf2__shape_ones(&x);
     if (attr.axes == 0) {
         const struct tf2_reshape_attr same = {.n_dims = x.n_dims};
         return move_plain(lite, op, TF2_OP_RESHAPE, &same, error);
