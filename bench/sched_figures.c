@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched_figures.c: the figures of tf2-sched-bench. Each makes an engine of its own. Rates are taken while a
- * load keeps twice as many requests under way as there are devices, so that none waits for the caller.
+ * sched_figures.c: the figures of tf2-sched-bench. Each makes engines of its own. Rates are taken while a load
+ * keeps twice as many requests under way as there are devices, so that none waits for the caller; what is
+ * compared is measured in turns.
  */
 #include "sched_bench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -58,8 +60,8 @@ static struct tf2_model *empty_model(void)
 
 /* Requests a second with `depth` under way. */
 static int measure_rate(
-    const struct sched_bench *bench, struct tf2_engine *engine, struct tf2_accelerator *accelerator,
-    unsigned depth, double *rate)
+    struct tf2_engine *engine, struct tf2_accelerator *accelerator, unsigned depth, double duration_s,
+    double *rate)
 {
     struct sched_load load;
     int result = sched_load_open(&load, engine, accelerator, depth, NULL);
@@ -67,7 +69,7 @@ static int measure_rate(
         result = sched_load_start(&load);
     if (result == 0) {
         sched_sleep_s(WARMUP_S);
-        *rate = sched_load_rate(&load, bench->duration_s);
+        *rate = sched_load_rate(&load, duration_s);
         result = sched_load_stop(&load);
     }
     sched_load_close(&load);
@@ -76,8 +78,7 @@ static int measure_rate(
 
 /* The times of requests that are made one after the other, in ns. */
 static int measure_latency(
-    const struct sched_bench *bench, struct tf2_engine *engine, struct tf2_accelerator *accelerator,
-    double *p50, double *p99)
+    struct tf2_engine *engine, struct tf2_accelerator *accelerator, double duration_s, double *p50, double *p99)
 {
     struct sched_load load;
     int result = sched_load_open(&load, engine, accelerator, 1, NULL);
@@ -85,7 +86,7 @@ static int measure_latency(
         result = sched_load_once(&load);
     if (result == 0)
         memset(load.latency_ns, 0, sizeof(*load.latency_ns));
-    const uint64_t until_ns = sched_now_ns() + (uint64_t)(bench->duration_s * 1e9);
+    const uint64_t until_ns = sched_now_ns() + (uint64_t)(duration_s * 1e9);
     while (result == 0 && sched_now_ns() < until_ns)
         result = sched_load_once(&load);
     if (result == 0) {
@@ -111,11 +112,11 @@ int sched_overhead(struct sched_bench *bench)
     if (result == 0)
         result = load_model(engine, model, &options, &accelerator);
     if (result == 0)
-        result = measure_rate(bench, engine, accelerator, 64, &rate);
+        result = measure_rate(engine, accelerator, 64, bench->duration_s, &rate);
     if (result == 0)
-        result = measure_latency(bench, engine, accelerator, &p50, &p99);
+        result = measure_latency(engine, accelerator, bench->duration_s, &p50, &p99);
     if (result == 0) {
-        sched_report(bench, NULL, 1e6 / rate, "us", "an empty network on %zu devices: time for a request", n);
+        sched_report(bench, "<= 10", 1e6 / rate, "us", "an empty network on %zu devices: time for a request", n);
         sched_report(bench, NULL, p50 * 1e-3, "us", "the same, one after the other: p50 of submit and wait");
         sched_report(bench, NULL, p99 * 1e-3, "us", "the same: p99");
     }
@@ -125,71 +126,145 @@ int sched_overhead(struct sched_bench *bench)
     return result;
 }
 
-/* --- rates by placement --- */
+/* --- two ways to run a model --- */
 
-/* The rate of a model placed on the first n devices. */
-static int rate_on(
-    struct sched_bench *bench, struct tf2_model *model, enum tf2_placement placement, size_t n,
-    unsigned depth, double *rate)
+#define ROUNDS 5
+
+/* A model in an engine of its own, and what is measured of it. */
+struct placed {
+    struct tf2_engine *engine;
+    struct tf2_accelerator *accelerator;
+    unsigned depth; /* requests under way: the rate; 0: one after the other, the median time */
+};
+
+static int open_placed(
+    const struct sched_bench *bench, struct tf2_model *model, const struct tf2_load_options *options,
+    struct placed *placed)
 {
-    struct tf2_engine *engine = NULL;
-    struct tf2_accelerator *accelerator = NULL;
+    int result = open_engine(bench, &placed->engine);
+    return result ? result : load_model(placed->engine, model, options, &placed->accelerator);
+}
+
+static void close_placed(struct placed *placed)
+{
+    tf2_accelerator_close(&placed->accelerator);
+    tf2_engine_destroy(&placed->engine);
+}
+
+static int measure(const struct placed *placed, double duration_s, double *value)
+{
+    double p99;
+    if (placed->depth)
+        return measure_rate(placed->engine, placed->accelerator, placed->depth, duration_s, value);
+    return measure_latency(placed->engine, placed->accelerator, duration_s, value, &p99);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double values[ROUNDS])
+{
+    qsort(values, ROUNDS, sizeof(*values), ascending);
+    return values[ROUNDS / 2];
+}
+
+/* In turns, so that both see the same machine: medians of the first one's values and of the ratios second / first. */
+static int compare(
+    const struct sched_bench *bench, const struct placed *first, const struct placed *second, double *value,
+    double *ratio)
+{
+    double values[ROUNDS], ratios[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++) {
+        double other = 0;
+        int result = measure(first, bench->duration_s / ROUNDS, &values[i]);
+        if (result == 0)
+            result = measure(second, bench->duration_s / ROUNDS, &other);
+        if (result != 0)
+            return result;
+        ratios[i] = other / values[i];
+    }
+    *value = median(values);
+    *ratio = median(ratios);
+    return 0;
+}
+
+/* --- placements --- */
+
+/* A placement on all devices against a replica on one. */
+static int compare_placement(
+    const struct sched_bench *bench, struct tf2_model *model, enum tf2_placement placement, bool latency,
+    double *value, double *ratio)
+{
     size_t devices[64];
-    for (size_t i = 0; i < n && i < 64; i++)
+    for (size_t i = 0; i < bench->n_devices && i < 64; i++)
         devices[i] = i;
-    const struct tf2_load_options options = {.placement = placement, .devices = devices, .n_devices = n};
-    int result = open_engine(bench, &engine);
+    const struct tf2_load_options of_one = {
+        .placement = TF2_PLACEMENT_REPLICATE, .devices = devices, .n_devices = 1};
+    const struct tf2_load_options of_all = {
+        .placement = placement, .devices = devices, .n_devices = bench->n_devices};
+    struct placed one = {.depth = latency ? 0 : 4};
+    struct placed all = {.depth = latency ? 0 : 2 * (unsigned)bench->n_devices + 2};
+    int result = open_placed(bench, model, &of_one, &one);
     if (result == 0)
-        result = load_model(engine, model, &options, &accelerator);
+        result = open_placed(bench, model, &of_all, &all);
     if (result == 0)
-        result = measure_rate(bench, engine, accelerator, depth, rate);
-    tf2_accelerator_close(&accelerator);
-    tf2_engine_destroy(&engine);
+        result = compare(bench, &one, &all, value, ratio);
+    close_placed(&all);
+    close_placed(&one);
     return result;
 }
 
-/* Rate over n devices against one. depth 1: one request at a time, so it is the latency that counts. */
-static int speedup(
+/* asked: on two devices; NULL: nothing. */
+static int report_placement(
     struct sched_bench *bench, const char *name, struct tf2_model *model, enum tf2_placement placement,
-    bool latency)
+    bool latency, const char *asked)
 {
-    static const char *const asked[] = {NULL, ">= 1.72 (0.58 of the time)"};
-    const unsigned depth = latency ? 1 : 2 * (unsigned)bench->n_devices + 2;
-    double one = 0, all = 0;
-    int result = rate_on(bench, model, TF2_PLACEMENT_REPLICATE, 1, latency ? 1 : 4, &one);
-    if (result == 0)
-        result = rate_on(bench, model, placement, bench->n_devices, depth, &all);
-    if (result == 0)
-        sched_report(
-            bench, asked[placement == TF2_PLACEMENT_SPLIT && bench->n_devices == 2], all / one, "x",
-            "%s int8, %s on %zu devices: %s against one (%.1f/s)", name, tf2_placement_name(placement),
-            bench->n_devices, latency ? "speed of one request" : "rate", one);
-    return result;
-}
-
-static int speedups(struct sched_bench *bench, enum tf2_placement placement, bool latency)
-{
+    double value = 0, ratio = 0;
     if (bench->n_devices < 2)
         return 0;
-    int result = speedup(bench, "squeezenet", sched_squeezenet(bench), placement, latency);
-    if (result == 0)
-        result = speedup(bench, "resnet50", sched_resnet50(bench), placement, latency);
+    int result = compare_placement(bench, model, placement, latency, &value, &ratio);
+    if (result == 0 && latency)
+        sched_report(
+            bench, bench->n_devices == 2 ? asked : NULL, ratio, "x",
+            "%s int8, %s on %zu devices: p50 of one request against one (%.3f ms)", name,
+            tf2_placement_name(placement), bench->n_devices, value * 1e-6);
+    if (result == 0 && !latency)
+        sched_report(
+            bench, bench->n_devices == 2 ? asked : NULL, ratio, "x",
+            "%s int8, %s on %zu devices: rate against one (%.1f/s)", name, tf2_placement_name(placement),
+            bench->n_devices, value);
     return result;
+}
+
+static int report_placements(
+    struct sched_bench *bench, enum tf2_placement placement, bool latency, const char *const asked[2])
+{
+    int result = report_placement(
+        bench, "squeezenet", sched_squeezenet(bench), placement, latency, asked[0]);
+    return result ? result
+                  : report_placement(
+                        bench, "resnet50", sched_resnet50(bench), placement, latency, asked[1]);
 }
 
 int sched_scaling(struct sched_bench *bench)
 {
-    return speedups(bench, TF2_PLACEMENT_REPLICATE, false);
+    static const char *const asked[] = {">= 1.9", ">= 1.9"};
+    return report_placements(bench, TF2_PLACEMENT_REPLICATE, false, asked);
 }
 
 int sched_split(struct sched_bench *bench)
 {
-    return speedups(bench, TF2_PLACEMENT_SPLIT, true);
+    static const char *const asked[] = {"<= 0.58", "<= 0.58"};
+    return report_placements(bench, TF2_PLACEMENT_SPLIT, true, asked);
 }
 
 int sched_pipeline(struct sched_bench *bench)
 {
-    return speedups(bench, TF2_PLACEMENT_PIPELINE, false);
+    static const char *const asked[] = {NULL, ">= 1.6"};
+    return report_placements(bench, TF2_PLACEMENT_PIPELINE, false, asked);
 }
 
 /* --- clients --- */
@@ -263,19 +338,20 @@ int sched_greedy(struct sched_bench *bench)
     double alone = 0, alone99 = 0, p50 = 0, p99 = 0;
     int result = fill_engine(bench, &engine, &small, NULL);
     if (result == 0)
-        result = measure_latency(bench, engine, small, &alone, &alone99);
+        result = measure_latency(engine, small, bench->duration_s, &alone, &alone99);
     if (result == 0)
         result = sched_load_open(&greedy, engine, small, 10000, NULL);
     greedy.once = true;
     if (result == 0)
         result = sched_load_start(&greedy);
     if (result == 0)
-        result = measure_latency(bench, engine, small, &p50, &p99);
+        result = measure_latency(engine, small, bench->duration_s, &p50, &p99);
     if (result == 0) {
         sched_report(
             bench, NULL, p50 / alone, "service times",
             "beside a client with 10000 requests: p50 of another's");
-        sched_report(bench, NULL, p99 / alone, "service times", "the same: p99");
+        sched_report(
+            bench, "<= 2", (p99 - alone99) / alone, "service times", "the same: what its p99 is longer than alone");
     }
     sched_load_close(&greedy);
     tf2_accelerator_close(&small);
@@ -310,7 +386,7 @@ int sched_exclusive(struct sched_bench *bench)
         sched_sleep_s(WARMUP_S);
         beside = sched_load_rate(&own, bench->duration_s);
         sched_report(
-            bench, NULL, 100 * (beside / alone - 1), "%",
+            bench, "within 3 %", 100 * (beside / alone - 1), "%",
             "change of the rate of a client with a device for itself (%.1f/s)", alone);
     }
     for (int i = 0; i < 2; i++) {
@@ -328,47 +404,35 @@ int sched_exclusive(struct sched_bench *bench)
 
 /* --- streaming --- */
 
-static int stream_on_one(
-    struct sched_bench *bench, size_t budget_bytes, double *rate, struct tf2_accelerator_stats *stats)
-{
-    static const size_t first = 0;
-    struct tf2_engine *engine = NULL;
-    struct tf2_accelerator *large = NULL;
-    const struct tf2_load_options options = {
-        .placement = TF2_PLACEMENT_REPLICATE,
-        .devices = &first,
-        .n_devices = 1,
-        .weight_budget_bytes = budget_bytes};
-    int result = open_engine(bench, &engine);
-    if (result == 0)
-        result = load_model(engine, sched_resnet50(bench), &options, &large);
-    if (result == 0)
-        result = measure_rate(bench, engine, large, 4, rate);
-    if (result == 0)
-        tf2_accelerator_stats(large, stats);
-    tf2_accelerator_close(&large);
-    tf2_engine_destroy(&engine);
-    return result;
-}
-
-/* ResNet-50 with an eighth of its weights on the device. */
+/* ResNet-50 on one device, with an eighth of its weights there, against all of them. */
 int sched_streaming(struct sched_bench *bench)
 {
+    static const size_t first = 0;
+    struct tf2_load_options options = {
+        .placement = TF2_PLACEMENT_REPLICATE, .devices = &first, .n_devices = 1};
     struct tf2_accelerator_stats all = {0}, streamed = {0};
-    double resident = 0, rate = 0;
-    int result = stream_on_one(bench, 0, &resident, &all);
+    struct placed resident = {.depth = 4}, stream = {.depth = 4};
+    double rate = 0, ratio = 0;
+    int result = open_placed(bench, sched_resnet50(bench), &options, &resident);
+    if (result == 0) {
+        tf2_accelerator_stats(resident.accelerator, &all);
+        options.weight_budget_bytes = all.weights_bytes / 8;
+        result = open_placed(bench, sched_resnet50(bench), &options, &stream);
+    }
     if (result == 0)
-        result = stream_on_one(bench, all.weights_bytes / 8, &rate, &streamed);
-    if (result != 0)
-        return result;
-    sched_report(
-        bench, ">= 0.93", rate / resident, "x",
-        "resnet50 int8 in 1/8 of its %.1f MB, rate against all on the device",
-        (double)all.weights_bytes * 1e-6);
-    sched_report(
-        bench, ">= 90 %",
-        streamed.transfer_ns ? 100 - 100 * (double)streamed.stall_ns / (double)streamed.transfer_ns : 0, "%",
-        "the same: share of the transfers' time that is hidden (%.1f MB moved)",
-        (double)streamed.streamed_bytes * 1e-6);
-    return 0;
+        result = compare(bench, &resident, &stream, &rate, &ratio);
+    if (result == 0) {
+        tf2_accelerator_stats(stream.accelerator, &streamed);
+        const double stall = (double)streamed.stall_ns, transfer = (double)streamed.transfer_ns;
+        sched_report(
+            bench, ">= 0.93", ratio, "x", "resnet50 int8 in 1/8 of its %.1f MB, rate against all of them (%.1f/s)",
+            (double)all.weights_bytes * 1e-6, rate);
+        sched_report(
+            bench, ">= 90 %", transfer > 0 ? 100 - 100 * stall / transfer : 0, "%",
+            "the same: share of the transfers' time that is hidden (%.1f MB moved)",
+            (double)streamed.streamed_bytes * 1e-6);
+    }
+    close_placed(&stream);
+    close_placed(&resident);
+    return result;
 }
