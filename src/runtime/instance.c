@@ -241,6 +241,17 @@ enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part,
     return TF2_OK;
 }
 
+void tf2__instance_abort(struct tf2__instance *instance)
+{
+    if (instance->barrier)
+        tf2__barrier_abort(instance->barrier);
+}
+
+bool tf2__instance_waits(const struct tf2__instance *instance, uint32_t part)
+{
+    return instance->barrier && !tf2__barrier_is_last(instance->barrier, part);
+}
+
 /* --- figures --- */
 
 void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__instance_stats *stats)
@@ -274,10 +285,4 @@ void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t inde
         .macs = step->macs,
         .total_ns = instance->step_ns ? instance->step_ns[index] : 0,
         .n_runs = atomic_load_explicit(&instance->n_runs, memory_order_relaxed)};
-}
-
-void tf2__instance_abort(struct tf2__instance *instance)
-{
-    if (instance->barrier)
-        tf2__barrier_abort(instance->barrier);
 }

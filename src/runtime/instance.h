@@ -56,6 +56,9 @@ enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part,
 /* Ends the run that is under way: parts that wait for another one give up. Any thread. */
 void tf2__instance_abort(struct tf2__instance *instance);
 
+/* Whether a part waits for another one in the run that is under way. Any thread. */
+bool tf2__instance_waits(const struct tf2__instance *instance, uint32_t part);
+
 struct tf2__instance_stats {
     uint64_t n_runs;                                /* that succeeded */
     uint64_t streamed_bytes, transfer_ns, stall_ns; /* see struct tf2__device_stats; all parts together */

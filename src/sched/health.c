@@ -217,28 +217,40 @@ static void give_up(struct tf2__worker *worker, struct tf2__link *deliver)
     const struct tf2__stage *stage = &job->route->stages[job->stage];
     if (stage->n_parts > 1)
         tf2__instance_abort(stage->instances[job->size]);
-    if (stage->workers[0] == worker->index || stage->n_parts == 1) {
-        tf2__job_fail(job, &error, deliver);
-        if (stage->n_parts == 1)
-            tf2__job_end(job); /* of a split the worker itself leaves, when it returns */
-    } else {
-        job->failed = true;
-    }
+    if (stage->workers[0] == worker->index)
+        tf2__job_fail(job, &error, deliver); /* else the leader does, which returns now */
+    if (stage->n_parts == 1)
+        tf2__job_end(job); /* of a split the worker itself leaves, when it returns */
+}
+
+/*
+ * How long a run may take. When a device of a split is stuck the others wait for it, and it alone is to be given up; that lets
+ * the others go. One that then still does not return is given up too, later.
+ */
+static uint64_t allowed_ns(const struct tf2__worker *worker)
+{
+    const uint64_t watchdog_ns = worker->engine->options.watchdog_ns;
+    const struct tf2__job *job = worker->job;
+    if (!job)
+        return watchdog_ns;
+    const struct tf2__stage *stage = &job->route->stages[job->stage];
+    bool waits = tf2__instance_waits(stage->instances[job->size], tf2__stage_part(stage, worker->index));
+    return waits ? tf2__engine_later(watchdog_ns, watchdog_ns) : watchdog_ns;
 }
 
 /* When the watchdog has to look again. */
 static uint64_t watch(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link *deliver)
 {
-    const uint64_t watchdog_ns = engine->options.watchdog_ns;
-    uint64_t next_ns = tf2__engine_later(now_ns, watchdog_ns / 4);
+    uint64_t next_ns = tf2__engine_later(now_ns, engine->options.watchdog_ns / 4);
     for (uint32_t i = 0; i < engine->n_workers; i++) {
         struct tf2__worker *worker = &engine->workers[i];
         int phase = atomic_load(&worker->phase);
         uint64_t since_ns = atomic_load(&worker->since_ns);
         if (phase != TF2__PHASE_RUN && phase != TF2__PHASE_COPY)
             continue;
-        if (now_ns < since_ns || now_ns - since_ns < watchdog_ns) {
-            next_ns = TF2__MIN(next_ns, tf2__engine_later(since_ns, watchdog_ns));
+        const uint64_t until_ns = tf2__engine_later(since_ns, allowed_ns(worker));
+        if (now_ns < until_ns) {
+            next_ns = TF2__MIN(next_ns, until_ns);
         } else if (phase == TF2__PHASE_RUN) {
             int run = TF2__PHASE_RUN;
             if (atomic_compare_exchange_strong(&worker->phase, &run, TF2__PHASE_REVOKED))

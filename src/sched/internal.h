@@ -124,6 +124,15 @@ struct tf2__stage {
 
 #define TF2__IN_JOB 0x80000000u
 
+/* Which part of the stage the worker has; it has one. */
+static inline uint32_t tf2__stage_part(const struct tf2__stage *stage, uint32_t worker)
+{
+    uint32_t part = 0;
+    while (stage->workers[part] != worker)
+        part++;
+    return part;
+}
+
 struct tf2__route {
     struct tf2_accelerator *accelerator;
     uint32_t n_stages;
@@ -177,7 +186,7 @@ struct tf2__job {
     atomic_uint n_arrived; /* splits, not guarded: workers that are ready, without the leader */
     atomic_int go;         /* splits, not guarded */
     uint32_t n_inside;     /* workers that have not left the job */
-    bool failed;           /* a part failed, or was taken away */
+    bool failed;           /* its requests were taken away from it */
     double device_ns;      /* spent so far */
     double charged_ns;     /* what its clients were charged when it began */
 };

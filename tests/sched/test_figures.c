@@ -81,7 +81,10 @@ static void open_fixture(struct fixture *f, size_t n_trace_events)
                                  : i == 3 ? "0123456789012345678901\xc3\xa4\xc3\xa4"
                                           : "client"});
     atomic_store(&f->rig.control[0].next[FAULT_RUN], 1);
-    for (size_t i = 0; i < 12; i++)
+    MUST(tf2_client_lease(f->clients[0], 1, TF2_FOREVER, e)); /* of device 0, so that it gets something to do */
+    rig_run_items(f->clients[0], f->accelerators[0], &f->bank, 5);
+    tf2_client_unlease(f->clients[0]);
+    for (size_t i = 1; i < 12; i++)
         rig_run_items(f->clients[i % 4], f->accelerators[i % 3], &f->bank, 5);
     MUST(tf2_client_lease(f->clients[0], 1, TF2_FOREVER, e));
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "rig.h"
+#include "sched/internal.h"
 
 struct fixture {
     struct rig rig;
@@ -173,6 +174,14 @@ static void start(struct asker *a)
     assert_int_equal(pthread_create(&a->thread, NULL, ask, a), 0);
 }
 
+static uint32_t n_asking(const struct fixture *f)
+{
+    tf2__lock(f->rig.engine);
+    const uint32_t n = f->rig.engine->n_asking;
+    tf2__unlock(f->rig.engine);
+    return n;
+}
+
 /* In the order of asking: one that wants all is not overtaken by one that wants little. */
 static void test_order_of_asking(void **state)
 {
@@ -196,9 +205,9 @@ static void test_order_of_asking(void **state)
         .counter = &counter,
         .holding = &holding};
     start(&all);
-    rig_sleep(20 * MS); /* it asks before the other one does */
+    RIG_UNTIL(n_asking(&f) == 1); /* before the other one does */
     start(&one);
-    rig_sleep(20 * MS);
+    RIG_UNTIL(n_asking(&f) == 2);
     assert_true(atomic_load(&all.has) == 0 && atomic_load(&one.has) == 0);
     assert_int_equal(n_leased(&f), 1);
     tf2_client_unlease(f.c);
@@ -344,7 +353,7 @@ static void test_lease_while_busy(void **state)
     struct flood flood = {.f = &f};
     assert_int_equal(pthread_create(&flood.thread, NULL, keep_busy, &flood), 0);
     for (int i = 0; i < 20; i++) {
-        MUST(tf2_client_lease(f.a, 2, 2000 * MS, e));
+        MUST(tf2_client_lease(f.a, 2, 20000 * MS, e));
         rig_sleep(2 * MS);
         tf2_client_unlease(f.a);
     }
