@@ -425,7 +425,9 @@ static void test_shutdown_with_a_hung_copy_of_two(void **state)
     struct call hangs;
     open_fixture(&f, 2, NULL);
     hang_on_first(&f, &hangs, FAULT_HANG_WRITE);
+    uint64_t begin_ns = rig_now();
     assert_int_equal(tf2_engine_destroy(&f.rig.engine), TF2_ERR_TIMEOUT);
+    assert_true(rig_now() - begin_ns < 20 * WATCHDOG_NS); /* before the hang ends by itself */
     assert_false(tf2_request_done(hangs.request));
     fault_release(&f.rig.control[0]);
     RIG_UNTIL(tf2_request_done(hangs.request));
