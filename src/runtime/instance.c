@@ -74,7 +74,7 @@ is_like(const struct tf2__instance *like, const struct tf2_graph *graph, const s
 
 static enum tf2_status open_parts(
     struct tf2__instance *instance, struct tf2__device *const *devices, const double *shares,
-    const struct tf2__instance *like, struct tf2_error *error)
+    const struct tf2__instance_options *options, const struct tf2__instance *like, struct tf2_error *error)
 {
     const struct tf2__executable *same =
         is_like(like, instance->plan->graph, devices[0]) ? like->parts[0].executable : NULL;
@@ -86,6 +86,8 @@ static enum tf2_status open_parts(
             .shares = shares,
             .primary = i ? instance->parts[0].state : NULL};
         part->device = devices[i];
+        if (options->enter)
+            TF2__TRY(options->enter(options->user, i, error));
         TF2__TRY(part->device->ops->compile(part->device, instance->plan, same, &part->executable, error));
         TF2__TRY(part->device->ops->open(part->device, part->executable, &share, &part->state, error));
         same = instance->parts[0].executable;
@@ -113,7 +115,7 @@ enum tf2_status tf2__instance_create(
     if (status == TF2_OK)
         status = allocate(instance, options->profile, error);
     if (status == TF2_OK)
-        status = open_parts(instance, devices, shares, like, error);
+        status = open_parts(instance, devices, shares, options, like, error);
     if (status != TF2_OK) {
         tf2__instance_destroy(&instance);
         return status;
@@ -272,6 +274,14 @@ void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__insta
             i == 0 ? of_part.weights_bytes : of_part.weights_bytes - of_part.shared_weights_bytes;
         stats->shared_weights_bytes += i == 0 ? of_part.shared_weights_bytes : 0;
     }
+}
+
+size_t tf2__instance_device_bytes(const struct tf2__instance *instance, uint32_t part)
+{
+    const struct part *p = &instance->parts[part];
+    struct tf2__device_stats stats;
+    p->device->ops->stats(p->state, &stats);
+    return stats.device_bytes;
 }
 
 void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t index, struct tf2_step_info *info)

@@ -79,9 +79,11 @@ static void fill_defaults(struct tf2_engine_options *options)
     static const uint64_t ms = 1000000;
     struct tf2_engine_options *o = options;
     o->watchdog_ns = o->watchdog_ns ? o->watchdog_ns : 10000 * ms;
+    o->load_watchdog_ns = o->load_watchdog_ns ? o->load_watchdog_ns : 300000 * ms;
     o->max_attempts = o->max_attempts ? o->max_attempts : 3;
     o->probe_ns = o->probe_ns ? o->probe_ns : 100 * ms;
     o->no_device_ns = o->no_device_ns ? o->no_device_ns : 5000 * ms;
+    o->lease_wait_ns = o->lease_wait_ns ? o->lease_wait_ns : 60000 * ms;
     o->max_queued = o->max_queued ? o->max_queued : 65536;
     o->starve_ns = o->starve_ns ? o->starve_ns : 100 * ms;
     o->spin_ns = o->spin_ns ? o->spin_ns : 20000;
@@ -243,7 +245,7 @@ static bool will_end(const struct tf2__worker *worker, uint64_t now_ns)
     const uint64_t given_up_ns = tf2__engine_later(atomic_load(&worker->since_ns), engine->options.watchdog_ns);
     if (worker->ended)
         return false;
-    if (worker->state == TF2_DEVICE_HUNG)
+    if (worker->state == TF2_DEVICE_HUNG && worker->running)
         return now_ns < tf2__engine_later(given_up_ns, engine->options.watchdog_ns);
     return engine->n_jobs == 0 || worker->running || worker->gang || !tf2__list_empty(&worker->stages);
 }
@@ -285,7 +287,7 @@ static bool join_threads(struct tf2_engine *engine)
         tf2__lock(engine);
         all &= ended;
     }
-    return all;
+    return all && engine->n_hung_loads == 0;
 }
 
 enum tf2_status tf2_engine_destroy(struct tf2_engine **handle)

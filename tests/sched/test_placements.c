@@ -152,7 +152,7 @@ static void hang_on(struct fixture *f, size_t device, struct call *calls)
     }
 }
 
-/* A pipeline waits for its device, a split has replicas in reserve. */
+/* Pipelines and splits have replicas in reserve. */
 static void test_hangs(void **state)
 {
     struct fixture f;
@@ -161,8 +161,6 @@ static void test_hangs(void **state)
         struct call calls[N_CALLS];
         hang_on(&f, i, calls);
         RIG_UNTIL(rig_state(&f.rig, i) == TF2_DEVICE_HUNG);
-        if (is(&f, TF2_PLACEMENT_PIPELINE))
-            fault_release(&f.rig.control[i]);
         for (size_t k = 0; k < N_CALLS; k++)
             call_wait(&calls[k], TF2_OK);
         fault_release(&f.rig.control[i]);
