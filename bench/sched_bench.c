@@ -69,7 +69,7 @@ void sched_report(
     vsnprintf(row->what, sizeof(row->what), format, args);
     va_end(args);
     snprintf(row->measured, sizeof(row->measured), "%.4g %s", value, unit);
-    row->asked = asked;
+    snprintf(row->asked, sizeof(row->asked), "%s", asked ? asked : "");
     row->value = value;
     row->unit = unit;
 }
@@ -79,7 +79,7 @@ static void print_rows(const struct sched_bench *bench, size_t first)
     cli_progress_clear();
     for (size_t i = first; i < bench->n_rows; i++) {
         const struct sched_row *row = &bench->rows[i];
-        printf("%-84s | %-26s | %s\n", row->what, row->asked ? row->asked : "-", row->measured);
+        printf("%-84s | %-26s | %s\n", row->what, *row->asked ? row->asked : "-", row->measured);
     }
     fflush(stdout);
 }
@@ -92,7 +92,7 @@ static json_t *rows_json(const struct sched_bench *bench)
         json_array_append_new(
             rows, json_pack(
                       "{s:o, s:o, s:o, s:s}", "what", cli_text_json(row->what), "asked",
-                      cli_text_json(row->asked), "measured", cli_real_json(row->value), "unit", row->unit));
+                      cli_text_json(*row->asked ? row->asked : NULL), "measured", cli_real_json(row->value), "unit", row->unit));
     }
     return json_pack(
         "{s:I, s:f, s:o}", "devices", (json_int_t)bench->n_devices, "duration_s", bench->duration_s,

@@ -11,7 +11,7 @@
 
 struct sched_row {
     char what[96];
-    const char *asked; /* NULL: nothing */
+    char asked[32]; /* "": nothing */
     char measured[64];
     double value; /* for JSON; what it is the unit says */
     const char *unit;
@@ -27,7 +27,7 @@ struct sched_bench {
     struct tf2_model *squeezenet, *resnet50;
 };
 
-/* Adds a row. format: of the value, with its unit behind. */
+/* Adds a row. asked NULL: nothing. format: of what is measured. */
 void sched_report(
     struct sched_bench *bench, const char *asked, double value, const char *unit, const char *format, ...)
     TF2_PRINTF(5, 6);

@@ -19,8 +19,9 @@
  *              handles still have to be destroyed. The caller's buffers of a request belong to the request until it is
  *              complete.
  * Completion   Each request that was submitted completes exactly once: with TF2_OK, or TF2_ERR_CANCELLED,
- *              TF2_ERR_DEADLINE, TF2_ERR_DEVICE (its devices failed as often as the engine tries), or
- *              TF2_ERR_NO_DEVICE (no device that could run it came back in time).
+ *              TF2_ERR_DEADLINE, TF2_ERR_DEVICE (its devices failed as often as the engine tries),
+ *              TF2_ERR_NO_DEVICE (no device that could run it came back in time), or TF2_ERR_BUSY (other clients' leases
+ *              left it none for too long).
  *
  * Results are the bits that tf2_session_run gives for the same item, whatever the placement, the batch it was put
  * into, and the number of tries (integer networks; float32 parts: on devices of one kind).
@@ -66,17 +67,24 @@ struct tf2_engine_options {
      */
     const char *repository;
 
-    /* What packed weights may take on each device; more is streamed through two slots (docs/scheduling.md).
-     * 0: what the device reports as its memory, no limit where host memory is the device's. */
+    /* What packed weights of all accelerators together may take on each device. An accelerator is loaded with what others have
+     * left; what does not fit is streamed (docs/streaming.md). TF2_ERR_NO_MEMORY: too little is left even for that. 0: what the
+     * device reports as its memory, no limit where host memory is the device's. */
     size_t weight_budget_bytes;
 
     /* A run that takes longer is given up: its device is set aside and its requests run elsewhere. 0: 10 s. */
     uint64_t watchdog_ns;
+    /* The same for a call to a device while a model is loaded: compiling kernels can take long. The device is set aside, and the
+     * model is loaded on the others. 0: 5 min. */
+    uint64_t load_watchdog_ns;
     uint32_t max_attempts; /* runs of one request that may fail; 0: 3 */
     /* When a device that was set aside is tried again, at first; doubled each time up to 64 times this. 0: 100 ms. */
     uint64_t probe_ns;
     /* A request that no healthy device could run for this long completes with TF2_ERR_NO_DEVICE. 0: 5 s. */
     uint64_t no_device_ns;
+    /* A request that for this long could run nowhere without devices that other clients lease completes with TF2_ERR_BUSY. 0: 60 s.
+     * TF2_FOREVER: it waits for the end of leases. */
+    uint64_t lease_wait_ns;
     /* How often each device runs its check (a run whose result is known) while it is in use, so that a device that
      * computes wrongly is found. 0: only before it comes back into service. */
     uint64_t check_ns;
@@ -156,7 +164,7 @@ struct tf2_load_options {
     size_t n_batch_sizes;
     uint64_t max_delay_ns;
 
-    size_t weight_budget_bytes; /* 0: the engine's */
+    size_t weight_budget_bytes; /* what its weights may take on each device at most; 0: what others have left */
     bool profile;               /* time every step, see tf2_accelerator_step; costs a little */
 };
 
@@ -165,7 +173,9 @@ TF2_API void tf2_load_options_defaults(struct tf2_load_options *options);
 
 /*
  * Prepares `model` on the engine's devices while requests to others go on. options NULL: defaults. The model may be
- * destroyed afterwards. On success *accelerator is owned by the caller.
+ * destroyed afterwards. Devices that hang are left out; TF2_ERR_TIMEOUT: all of them hung while they were called now,
+ * TF2_ERR_NO_DEVICE: before. What could not be made in a call that hung is freed when the device returns. On success *accelerator is
+ * owned by the caller.
  */
 TF2_API enum tf2_status tf2_accelerator_load(
     struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
@@ -223,7 +233,9 @@ TF2_API void tf2_client_destroy(struct tf2_client **client);
  * asking) and what runs on them has ended; 0: now or never. TF2_ERR_BUSY: not granted in time. TF2_ERR_INVALID_ARGUMENT: there are
  * not so many devices. TF2_ERR_INVALID_STATE: the client has a lease, or asks for one. Nobody can hold one and wait
  * for another, so there is no deadlock. While it holds a lease, its requests run on the leased devices wherever their
- * accelerator is there, and nobody else's do; a split or pipeline over more devices than the lease uses the others as shared ones.
+ * accelerator is there, and nobody else's do; a split or pipeline over more devices than the lease uses the others as shared
+ * ones, or its replicas if somebody else leases one of these. tf2_engine_options.lease_wait_ns says how long a request waits
+ * where nothing is left.
  */
 TF2_API enum tf2_status
 tf2_client_lease(struct tf2_client *client, size_t n_devices, uint64_t timeout_ns, struct tf2_error *error);
@@ -297,6 +309,8 @@ struct tf2_device_stats {
     uint64_t n_failures;
     uint64_t n_set_aside;
     bool leased;
+    size_t weights_bytes;       /* what weights of all accelerators take on it */
+    size_t weight_budget_bytes; /* what they may take; 0: no limit */
 };
 
 /* Durations in classes of about 1.6 %; min, max and mean are exact. All 0 when n is 0. */

@@ -142,6 +142,16 @@ uint32_t tf2__barrier_failed(const struct tf2__barrier *barrier, uint32_t part)
     return now ? (uint32_t)(failed & (((uint64_t)1 << PART_BITS) - 1)) : TF2__BARRIER_MAX_PARTS;
 }
 
+bool tf2__barrier_is_last(const struct tf2__barrier *barrier, uint32_t part)
+{
+    const uint64_t at = atomic_load_explicit(&barrier->places[part].at, memory_order_acquire);
+    for (uint32_t i = 0; i < barrier->n; i++) {
+        if (atomic_load_explicit(&barrier->places[i].at, memory_order_acquire) < at)
+            return false;
+    }
+    return true;
+}
+
 void tf2__barrier_leave(struct tf2__barrier *barrier, uint32_t part)
 {
     uint64_t at = own(barrier, part) | LEFT;

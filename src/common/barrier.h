@@ -39,6 +39,8 @@ void tf2__barrier_abort(struct tf2__barrier *barrier);
 /* The part that failed first in this round, as far as `part` can know; none: TF2__BARRIER_MAX_PARTS. What it wrote
  * before it failed is visible. */
 uint32_t tf2__barrier_failed(const struct tf2__barrier *barrier, uint32_t part);
+/* By any thread: whether no part has come less far than this one. False: it waits for one that has, or has left before it. */
+bool tf2__barrier_is_last(const struct tf2__barrier *barrier, uint32_t part);
 /* Part 0 returns when all have left. */
 void tf2__barrier_leave(struct tf2__barrier *barrier, uint32_t part);
 

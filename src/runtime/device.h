@@ -31,6 +31,7 @@ struct tf2__part {
 struct tf2__device_stats {
     size_t weights_bytes;        /* packed weights and tables */
     size_t shared_weights_bytes; /* of these, in memory of another executable */
+    size_t device_bytes;         /* what weights take on the device: with a budget at most that much, else those not shared */
     uint64_t streamed_bytes;     /* weights sent to the device during runs (since open) */
     uint64_t transfer_ns;        /* the time that this took, */
     uint64_t stall_ns;           /* and how much of it runs had to wait for */
@@ -95,6 +96,7 @@ struct tf2__device {
     /* Devices with the same memory (not NULL) work in place on host memory, so that they can share arenas and weights.
      * NULL: a device of its own; it is part 0 of 1 always. */
     const void *memory;
+    bool streams_weights; /* keeps to a plan's weight_budget_bytes */
 };
 
 /* The reference device. */

@@ -79,7 +79,7 @@ is_like(const struct tf2__instance *like, const struct tf2_graph *graph, const s
 
 static enum tf2_status open_parts(
     struct tf2__instance *instance, struct tf2__device *const *devices, const double *shares,
-    const struct tf2__instance *like, struct tf2_error *error)
+    const struct tf2__instance_options *options, const struct tf2__instance *like, struct tf2_error *error)
 {
     const struct tf2__executable *same =
         is_like(like, instance->plan->graph, devices[0]) ? like->parts[0].executable : NULL;
@@ -91,6 +91,8 @@ static enum tf2_status open_parts(
             .shares = shares,
             .primary = i ? instance->parts[0].state : NULL};
         part->device = devices[i];
+        if (options->enter)
+            TF2__TRY(options->enter(options->user, i, error));
         TF2__TRY(part->device->ops->compile(part->device, instance->plan, same, &part->executable, error));
         TF2__TRY(part->device->ops->open(part->device, part->executable, &share, &part->state, error));
         same = instance->parts[0].executable;
@@ -118,7 +120,7 @@ enum tf2_status tf2__instance_create(
     if (status == TF2_OK)
         status = allocate(instance, options->profile, error);
     if (status == TF2_OK)
-        status = open_parts(instance, devices, shares, like, error);
+        status = open_parts(instance, devices, shares, options, like, error);
     if (status != TF2_OK) {
         tf2__instance_destroy(&instance);
         return status;
@@ -312,6 +314,17 @@ enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part,
     return TF2_OK;
 }
 
+void tf2__instance_abort(struct tf2__instance *instance)
+{
+    if (instance->barrier)
+        tf2__barrier_abort(instance->barrier);
+}
+
+bool tf2__instance_waits(const struct tf2__instance *instance, uint32_t part)
+{
+    return instance->barrier && !tf2__barrier_is_last(instance->barrier, part);
+}
+
 /* --- figures --- */
 
 void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__instance_stats *stats)
@@ -334,6 +347,14 @@ void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__insta
     }
 }
 
+size_t tf2__instance_device_bytes(const struct tf2__instance *instance, uint32_t part)
+{
+    const struct part *p = &instance->parts[part];
+    struct tf2__device_stats stats;
+    p->device->ops->stats(p->state, &stats);
+    return stats.device_bytes;
+}
+
 void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t index, struct tf2_step_info *info)
 {
     static const char *const kinds[] = {"", "copy", "fill", "pixels"};
@@ -345,10 +366,4 @@ void tf2__instance_step_info(const struct tf2__instance *instance, uint32_t inde
         .macs = step->macs,
         .total_ns = instance->step_ns ? instance->step_ns[index] : 0,
         .n_runs = atomic_load_explicit(&instance->n_runs, memory_order_relaxed)};
-}
-
-void tf2__instance_abort(struct tf2__instance *instance)
-{
-    if (instance->barrier)
-        tf2__barrier_abort(instance->barrier);
 }

@@ -18,6 +18,9 @@ struct tf2__instance_options {
     size_t weight_budget_bytes; /* what packed weights may take on the device (on each part's); 0: no limit.
                                              More is streamed */
     bool profile;               /* time every step of part 0 */
+    /* Before each part's device is called; another status than TF2_OK ends the making. NULL: none. */
+    enum tf2_status (*enter)(void *user, uint32_t part, struct tf2_error *error);
+    void *user;
 };
 
 /*
@@ -63,6 +66,9 @@ enum tf2_status tf2__instance_run(struct tf2__instance *instance, uint32_t part,
 /* Ends the run that is under way: parts that wait for another one give up. Any thread. */
 void tf2__instance_abort(struct tf2__instance *instance);
 
+/* Whether a part waits for another one in the run that is under way. Any thread. */
+bool tf2__instance_waits(const struct tf2__instance *instance, uint32_t part);
+
 struct tf2__instance_stats {
     uint64_t n_runs;                                /* that succeeded */
     uint64_t streamed_bytes, transfer_ns, stall_ns; /* see struct tf2__device_stats; all parts together */
@@ -72,6 +78,8 @@ struct tf2__instance_stats {
     int64_t macs; /* per run */
 };
 
+/* What weights take on the device of this part, see struct tf2__device_stats. */
+size_t tf2__instance_device_bytes(const struct tf2__instance *instance, uint32_t part);
 /* May be called while other threads run. */
 void tf2__instance_stats(const struct tf2__instance *instance, struct tf2__instance_stats *stats);
 /* index < plan->n_steps. Times are over all runs, 0 without profile; while other threads run they may be a little old. */

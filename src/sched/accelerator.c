@@ -2,8 +2,8 @@
 /*
  * accelerator.c: models in an engine: loading, names, the end.
  *
- * An accelerator is counted: handles, requests, jobs and calls under way keep it. It is made without the lock, so
- * requests to others go on, and appears in the engine's list when it is complete.
+ * An accelerator is counted: handles, requests, jobs and calls under way keep it. It is made without the lock, in a thread of
+ * its own (load.c), so requests to others go on, and appears in the engine's list when it is complete.
  */
 #include "sched/internal.h"
 
@@ -43,6 +43,7 @@ static void free_accelerator(struct tf2_accelerator *accelerator)
     tf2__free(&env, accelerator->inputs);
     tf2__free(&env, accelerator->outputs);
     tf2__free(&env, accelerator->input_shapes);
+    tf2__free(&env, accelerator->taken_bytes);
     tf2__free(&env, accelerator->name);
     tf2__free(&env, accelerator);
 }
@@ -131,7 +132,9 @@ static enum tf2_status init(
     accelerator->input_shapes = tf2__calloc(env, graph->n_inputs, sizeof(*accelerator->input_shapes));
     accelerator->inputs = tf2__calloc(env, graph->n_inputs, sizeof(*accelerator->inputs));
     accelerator->outputs = tf2__calloc(env, graph->n_outputs, sizeof(*accelerator->outputs));
-    if (!accelerator->name || !accelerator->input_shapes || !accelerator->inputs || !accelerator->outputs)
+    accelerator->taken_bytes = tf2__calloc(env, accelerator->engine->n_workers, sizeof(*accelerator->taken_bytes));
+    if (!accelerator->name || !accelerator->input_shapes || !accelerator->inputs || !accelerator->outputs ||
+        !accelerator->taken_bytes)
         return tf2__fail_memory(error, sizeof(*accelerator), "an accelerator");
     accelerator->n_inputs = graph->n_inputs;
     accelerator->n_outputs = graph->n_outputs;
@@ -139,8 +142,7 @@ static enum tf2_status init(
     accelerator->profile = options->profile;
     accelerator->placement = options->placement;
     accelerator->max_delay_ns = options->max_delay_ns;
-    accelerator->weight_budget_bytes =
-        options->weight_budget_bytes ? options->weight_budget_bytes : accelerator->engine->options.weight_budget_bytes;
+    accelerator->weight_budget_bytes = options->weight_budget_bytes;
     accelerator->batch_sizes[accelerator->n_batch_sizes++] = 1;
     for (size_t i = 0; i < options->n_batch_sizes; i++) {
         if (options->batch_sizes[i] > 1)
@@ -169,29 +171,21 @@ describe_requests(struct tf2_accelerator *accelerator, struct tf2__device *devic
     return TF2_OK;
 }
 
-static enum tf2_status
-fill(struct tf2_accelerator *accelerator, const struct tf2_load_options *options, struct tf2_error *error)
+enum tf2_status tf2__accelerator_fill(
+    struct tf2_accelerator *accelerator, enum tf2_objective objective, const uint32_t *workers, uint32_t n_workers,
+    struct tf2_error *error)
 {
-    struct tf2_engine *engine = accelerator->engine;
-    uint32_t workers[64], n_workers = 0;
-    TF2__TRY(init(accelerator, options, error));
-    for (size_t i = 0; i < (options->n_devices ? options->n_devices : engine->n_workers); i++)
-        workers[n_workers++] = (uint32_t)(options->n_devices ? options->devices[i] : i);
-    TF2__TRY(describe_requests(accelerator, engine->workers[workers[0]].device, error));
-    return tf2__routes_make(accelerator, options, workers, n_workers, error);
+    TF2__TRY(tf2__load_enter(accelerator, (uint64_t)1 << workers[0], NULL, error));
+    TF2__TRY(describe_requests(accelerator, accelerator->engine->workers[workers[0]].device, error));
+    tf2__load_leave(accelerator);
+    return tf2__routes_make(accelerator, objective, workers, n_workers, error);
 }
 
-enum tf2_status tf2_accelerator_load(
+/* Nothing but what does not call devices. */
+static enum tf2_status create(
     struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
     struct tf2_accelerator **out, struct tf2_error *error)
 {
-    static const struct tf2_load_options defaults = {0};
-    options = options ? options : &defaults;
-    if (!engine || !model || !out)
-        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "load: engine, model or result is NULL");
-    TF2__TRY(check_options(engine, options, error));
-    if (tf2__engine_is_worker(engine))
-        return tf2__fail(error, TF2_ERR_INVALID_STATE, "load: not from a callback");
     struct tf2_accelerator *accelerator = tf2__calloc(&engine->env, 1, sizeof(*accelerator));
     if (!accelerator)
         return tf2__fail_memory(error, sizeof(*accelerator), "an accelerator");
@@ -203,12 +197,74 @@ enum tf2_status tf2_accelerator_load(
     bool stopping = engine->stopping;
     tf2__unlock(engine);
     enum tf2_status status = stopping ? tf2__fail(error, TF2_ERR_INVALID_STATE, "load: the engine was destroyed")
-                                      : fill(accelerator, options, error);
-    if (status != TF2_OK) {
-        tf2__fail_prefix(error, status, "%s", accelerator->name ? accelerator->name : model->name);
+                                      : init(accelerator, options, error);
+    if (status != TF2_OK)
         tf2_accelerator_close(&accelerator);
+    *out = accelerator;
+    return status;
+}
+
+/* Those that were asked for and do not hang. The lock is not held. */
+static uint32_t choose_workers(
+    struct tf2_engine *engine, const struct tf2_load_options *options, uint64_t without, uint32_t *workers)
+{
+    uint32_t n = 0;
+    tf2__lock(engine);
+    for (size_t i = 0; i < (options->n_devices ? options->n_devices : engine->n_workers); i++) {
+        uint32_t index = (uint32_t)(options->n_devices ? options->devices[i] : i);
+        if (!(without >> index & 1) && engine->workers[index].state != TF2_DEVICE_HUNG)
+            workers[n++] = index;
+    }
+    tf2__unlock(engine);
+    return n;
+}
+
+static enum tf2_status no_device(const struct tf2_engine *engine, uint64_t hung, struct tf2_error *error)
+{
+    if (!hung)
+        return tf2__fail(error, TF2_ERR_NO_DEVICE, "all of its devices hang");
+    return tf2__fail(
+        error, TF2_ERR_TIMEOUT, "none of its devices returned from a call within %.3f s",
+        (double)engine->options.load_watchdog_ns * 1e-9);
+}
+
+/* Again and again, without the devices that hung. */
+static enum tf2_status load_somewhere(
+    struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
+    struct tf2_accelerator **out, struct tf2_error *error)
+{
+    uint32_t workers[64], n_workers;
+    uint64_t all_hung = 0, hung;
+    while ((n_workers = choose_workers(engine, options, all_hung, workers)) > 0) {
+        struct tf2_accelerator *accelerator = NULL;
+        TF2__TRY(create(engine, model, options, &accelerator, error));
+        enum tf2_status status = tf2__load_run(accelerator, options->objective, workers, n_workers, &hung, error);
+        all_hung |= hung;
+        if (hung)
+            continue;
+        if (status != TF2_OK)
+            tf2_accelerator_close(&accelerator);
+        *out = accelerator;
         return status;
     }
+    return no_device(engine, all_hung, error);
+}
+
+enum tf2_status tf2_accelerator_load(
+    struct tf2_engine *engine, const struct tf2_model *model, const struct tf2_load_options *options,
+    struct tf2_accelerator **out, struct tf2_error *error)
+{
+    static const struct tf2_load_options defaults = {0};
+    struct tf2_accelerator *accelerator = NULL;
+    options = options ? options : &defaults;
+    if (!engine || !model || !out)
+        return tf2__fail(error, TF2_ERR_INVALID_ARGUMENT, "load: engine, model or result is NULL");
+    TF2__TRY(check_options(engine, options, error));
+    if (tf2__engine_is_worker(engine))
+        return tf2__fail(error, TF2_ERR_INVALID_STATE, "load: not from a callback");
+    enum tf2_status status = load_somewhere(engine, model, options, &accelerator, error);
+    if (status != TF2_OK)
+        return tf2__fail_prefix(error, status, "%s", options->name ? options->name : model->name);
     tf2__lock(engine);
     tf2__list_append(&engine->accelerators, &accelerator->link);
     accelerator->linked = true;

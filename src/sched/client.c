@@ -103,6 +103,7 @@ static void end_lease(struct tf2_client *client)
     engine->n_leases -= client->n_leased > 0;
     client->n_leased = 0;
     tf2__leases_grant(engine);
+    tf2__accelerators_note_health(engine); /* who was blocked and is by the next lease has been all the time */
     tf2__wake(engine, NULL);
 }
 
@@ -165,6 +166,7 @@ void tf2__leases_grant(struct tf2_engine *engine)
         tf2__list_remove(&wait->link);
         take_devices(wait->client, wait->n_devices);
         engine->n_leases++;
+        tf2__accelerators_note_health(engine);
         pthread_cond_broadcast(&engine->changed);
         tf2__wake(engine, NULL); /* requests whose worker is leased now are for another one */
     }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define MAX_WORKERS 64 /* bits of tf2__route.workers */
+#define END_NS      10000000000u /* at the end, for callbacks that are under way */
 
 /* --- waiting --- */
 
@@ -75,9 +76,11 @@ static void fill_defaults(struct tf2_engine_options *options)
     static const uint64_t ms = 1000000;
     struct tf2_engine_options *o = options;
     o->watchdog_ns = o->watchdog_ns ? o->watchdog_ns : 10000 * ms;
+    o->load_watchdog_ns = o->load_watchdog_ns ? o->load_watchdog_ns : 300000 * ms;
     o->max_attempts = o->max_attempts ? o->max_attempts : 3;
     o->probe_ns = o->probe_ns ? o->probe_ns : 100 * ms;
     o->no_device_ns = o->no_device_ns ? o->no_device_ns : 5000 * ms;
+    o->lease_wait_ns = o->lease_wait_ns ? o->lease_wait_ns : 60000 * ms;
     o->max_queued = o->max_queued ? o->max_queued : 65536;
     o->starve_ns = o->starve_ns ? o->starve_ns : 100 * ms;
     o->spin_ns = o->spin_ns ? o->spin_ns : 20000;
@@ -229,20 +232,43 @@ static void cancel_all(struct tf2_engine *engine, struct tf2__link *deliver)
         tf2__flow_cancel(flow, TF2_ERR_CANCELLED, NULL, deliver);
 }
 
-/* Threads that end in time are joined, the others left behind. As long as there are jobs, the watchdog sees to it that they
- * end; then only callbacks can be under way. */
+/*
+ * Whether the worker's thread is going to end. One that is hung is not, once it has been given the time that the watchdog allows
+ * for a second time: it may only have been slow. Nor is one that has nothing to do but waits for a job that such a one holds.
+ */
+static bool will_end(const struct tf2__worker *worker, uint64_t now_ns)
+{
+    const struct tf2_engine *engine = worker->engine;
+    const uint64_t given_up_ns = tf2__engine_later(atomic_load(&worker->since_ns), engine->options.watchdog_ns);
+    if (worker->ended)
+        return false;
+    if (worker->state == TF2_DEVICE_HUNG && worker->running)
+        return now_ns < tf2__engine_later(given_up_ns, engine->options.watchdog_ns);
+    return engine->n_jobs == 0 || worker->running || worker->gang || !tf2__list_empty(&worker->stages);
+}
+
+static bool any_will_end(const struct tf2_engine *engine)
+{
+    const uint64_t now_ns = tf2__clock_ns();
+    for (uint32_t i = 0; i < engine->n_workers; i++) {
+        if (will_end(&engine->workers[i], now_ns))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Threads that end in time are joined, the others left behind. As long as there are jobs, the watchdog sees to it that they
+ * end; then only callbacks can be under way, and threads that get no time from the machine.
+ */
 static bool join_threads(struct tf2_engine *engine)
 {
+    const uint64_t patience_ns = TF2__MAX(engine->options.watchdog_ns, END_NS);
     bool all = true;
-    uint64_t until_ns = tf2__engine_later(tf2__clock_ns(), engine->options.watchdog_ns);
-    while (engine->n_alive > 0 && tf2__clock_ns() < until_ns) {
+    uint64_t until_ns = tf2__engine_later(tf2__clock_ns(), patience_ns);
+    while (any_will_end(engine) && tf2__clock_ns() < until_ns) {
         if (engine->n_jobs > 0)
-            until_ns = tf2__engine_later(tf2__clock_ns(), engine->options.watchdog_ns);
-        bool only_hung = true; /* nobody but those that the watchdog has given up already */
-        for (uint32_t i = 0; i < engine->n_workers; i++)
-            only_hung &= engine->workers[i].ended || engine->workers[i].state == TF2_DEVICE_HUNG;
-        if (only_hung)
-            break;
+            until_ns = tf2__engine_later(tf2__clock_ns(), patience_ns);
         tf2__engine_wait(engine, &engine->changed, tf2__clock_ns() + 20000000);
     }
     for (uint32_t i = 0; i < engine->n_workers; i++) {
@@ -258,7 +284,7 @@ static bool join_threads(struct tf2_engine *engine)
         tf2__lock(engine);
         all &= ended;
     }
-    return all;
+    return all && engine->n_hung_loads == 0;
 }
 
 enum tf2_status tf2_engine_destroy(struct tf2_engine **handle)

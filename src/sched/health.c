@@ -99,7 +99,7 @@ void tf2__worker_probe(struct tf2__worker *worker, struct tf2__link *deliver)
         tf2__worker_came_back(worker);
     else if (status != TF2_OK)
         tf2__worker_set_aside(worker, error.message, deliver);
-    else
+    else if (worker->state != TF2_DEVICE_HUNG) /* a loader may hang in it meanwhile */
         back_in_service(worker);
     atomic_store(&worker->phase, TF2__PHASE_IDLE);
     if (accelerator) {
@@ -124,6 +124,20 @@ bool tf2__route_healthy(const struct tf2__route *route)
     return workers_healthy(route->accelerator->engine, route->workers);
 }
 
+void tf2__flow_note_leases(struct tf2__flow *flow)
+{
+    struct tf2_engine *engine = flow->client->engine;
+    bool blocked = engine->n_leases > 0 && !flow->accelerator->unavailable_ns;
+    for (uint32_t i = 0; i < flow->accelerator->n_routes && blocked; i++)
+        blocked = !tf2__route_open_to(&flow->accelerator->routes[i], flow->client);
+    if (!blocked) {
+        flow->blocked_ns = 0;
+    } else if (!flow->blocked_ns) {
+        flow->blocked_ns = tf2__clock_ns();
+        tf2__timekeeper_by(engine, tf2__engine_later(flow->blocked_ns, engine->options.lease_wait_ns));
+    }
+}
+
 void tf2__accelerators_note_health(struct tf2_engine *engine)
 {
     uint64_t now_ns = tf2__clock_ns();
@@ -139,6 +153,8 @@ void tf2__accelerators_note_health(struct tf2_engine *engine)
             tf2__timekeeper_by(engine, tf2__engine_later(now_ns, engine->options.no_device_ns));
         }
     }
+    TF2__LIST_EACH(flow, &engine->flows, struct tf2__flow, of_engine)
+        tf2__flow_note_leases(flow);
 }
 
 void tf2__worker_drop_stages(struct tf2__worker *worker, struct tf2__link *deliver)
@@ -157,7 +173,7 @@ void tf2__worker_drop_stages(struct tf2__worker *worker, struct tf2__link *deliv
 static void out_of_service(struct tf2__worker *worker, enum tf2_device_state state, struct tf2__link *deliver)
 {
     struct tf2_engine *engine = worker->engine;
-    worker->state = state;
+    worker->state = worker->n_hung_loads ? TF2_DEVICE_HUNG : state;
     worker->stats.n_failures++;
     worker->stats.n_set_aside++;
     if (!worker->probe_wait_ns)
@@ -186,8 +202,28 @@ void tf2__worker_came_back(struct tf2__worker *worker)
     tf2__log(
         &worker->engine->env, TF2_LOG_WARNING, "device %s has returned from a call that was given up",
         worker->device->info.id);
+    if (worker->n_hung_loads) /* another one is still there */
+        return;
     worker->state = TF2_DEVICE_SET_ASIDE;
     worker->probe_at_ns = tf2__clock_ns();
+}
+
+void tf2__worker_load_hangs(struct tf2__worker *worker, struct tf2__link *deliver)
+{
+    tf2__log(
+        &worker->engine->env, TF2_LOG_ERROR, "device %s has not returned for %.3f s while a model was loaded and is given up",
+        worker->device->info.id, (double)worker->engine->options.load_watchdog_ns * 1e-9);
+    worker->n_hung_loads++;
+    if (worker->state != TF2_DEVICE_HUNG)
+        out_of_service(worker, TF2_DEVICE_HUNG, deliver);
+}
+
+void tf2__worker_load_came_back(struct tf2__worker *worker)
+{
+    worker->n_hung_loads--;
+    if (atomic_load(&worker->phase) != TF2__PHASE_REVOKED) /* else its own call is not back yet */
+        tf2__worker_came_back(worker);
+    tf2__wake(worker->engine, NULL);
 }
 
 /* --- the timekeeper --- */
@@ -217,28 +253,40 @@ static void give_up(struct tf2__worker *worker, struct tf2__link *deliver)
     const struct tf2__stage *stage = &job->route->stages[job->stage];
     if (stage->n_parts > 1)
         tf2__instance_abort(stage->instances[job->size]);
-    if (stage->workers[0] == worker->index || stage->n_parts == 1) {
-        tf2__job_fail(job, &error, deliver);
-        if (stage->n_parts == 1)
-            tf2__job_end(job); /* of a split the worker itself leaves, when it returns */
-    } else {
-        job->failed = true;
-    }
+    if (stage->workers[0] == worker->index)
+        tf2__job_fail(job, &error, deliver); /* else the leader does, which returns now */
+    if (stage->n_parts == 1)
+        tf2__job_end(job); /* of a split the worker itself leaves, when it returns */
+}
+
+/*
+ * How long a run may take. When a device of a split is stuck the others wait for it, and it alone is to be given up; that lets
+ * the others go. One that then still does not return is given up too, later.
+ */
+static uint64_t allowed_ns(const struct tf2__worker *worker)
+{
+    const uint64_t watchdog_ns = worker->engine->options.watchdog_ns;
+    const struct tf2__job *job = worker->job;
+    if (!job)
+        return watchdog_ns;
+    const struct tf2__stage *stage = &job->route->stages[job->stage];
+    bool waits = tf2__instance_waits(stage->instances[job->size], tf2__stage_part(stage, worker->index));
+    return waits ? tf2__engine_later(watchdog_ns, watchdog_ns) : watchdog_ns;
 }
 
 /* When the watchdog has to look again. */
 static uint64_t watch(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link *deliver)
 {
-    const uint64_t watchdog_ns = engine->options.watchdog_ns;
-    uint64_t next_ns = tf2__engine_later(now_ns, watchdog_ns / 4);
+    uint64_t next_ns = tf2__engine_later(now_ns, engine->options.watchdog_ns / 4);
     for (uint32_t i = 0; i < engine->n_workers; i++) {
         struct tf2__worker *worker = &engine->workers[i];
         int phase = atomic_load(&worker->phase);
         uint64_t since_ns = atomic_load(&worker->since_ns);
         if (phase != TF2__PHASE_RUN && phase != TF2__PHASE_COPY)
             continue;
-        if (now_ns < since_ns || now_ns - since_ns < watchdog_ns) {
-            next_ns = TF2__MIN(next_ns, tf2__engine_later(since_ns, watchdog_ns));
+        const uint64_t until_ns = tf2__engine_later(since_ns, allowed_ns(worker));
+        if (now_ns < until_ns) {
+            next_ns = TF2__MIN(next_ns, until_ns);
         } else if (phase == TF2__PHASE_RUN) {
             int run = TF2__PHASE_RUN;
             if (atomic_compare_exchange_strong(&worker->phase, &run, TF2__PHASE_REVOKED))
@@ -269,30 +317,42 @@ static void expire(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link 
         engine->next_deadline_ns = TF2__MAX(engine->next_deadline_ns, now_ns + 1000000);
 }
 
-/* When a request that waits for a device to come back is given up. */
-static uint64_t gives_up_at(const struct tf2_request *request)
+/* Since when no request of the flow can be run; 0: some route can be taken. *limit_ns: how long it may stay like that. */
+static uint64_t stuck_since(const struct tf2__flow *flow, uint64_t *limit_ns)
 {
-    const struct tf2_accelerator *accelerator = request->flow->accelerator;
-    return tf2__engine_later(
-        TF2__MAX(accelerator->unavailable_ns, request->submitted_ns), accelerator->engine->options.no_device_ns);
+    const struct tf2_engine_options *options = &flow->accelerator->engine->options;
+    *limit_ns = flow->accelerator->unavailable_ns ? options->no_device_ns : options->lease_wait_ns;
+    return flow->accelerator->unavailable_ns ? flow->accelerator->unavailable_ns : flow->blocked_ns;
 }
 
-/* Requests that no device can run any more; when to look again. They wait in the order of submission. */
-static uint64_t give_up_unavailable(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link *deliver)
+static void drop_stuck(struct tf2_request *request, struct tf2__link *deliver)
 {
-    uint64_t next_ns = TF2_FOREVER;
+    const struct tf2_accelerator *accelerator = request->flow->accelerator;
     struct tf2_error error;
+    if (accelerator->unavailable_ns)
+        tf2__fail(
+            &error, TF2_ERR_NO_DEVICE, "accelerator '%s': none of its devices is in service", accelerator->name);
+    else
+        tf2__fail(
+            &error, TF2_ERR_BUSY, "accelerator '%s': devices that it needs are leased by other clients",
+            accelerator->name);
+    tf2__request_drop(request, error.status, &error, deliver);
+}
+
+/* Requests that nothing can run for too long; when to look again. They wait in the order of submission. */
+static uint64_t give_up_stuck(struct tf2_engine *engine, uint64_t now_ns, struct tf2__link *deliver)
+{
+    uint64_t next_ns = TF2_FOREVER, since_ns, limit_ns;
     TF2__LIST_EACH(flow, &engine->flows, struct tf2__flow, of_engine)
     {
-        while (flow->accelerator->unavailable_ns && flow->n_waiting) {
+        while (flow->n_waiting && (since_ns = stuck_since(flow, &limit_ns))) {
             struct tf2_request *first = TF2__CONTAINER(flow->waiting.next, struct tf2_request, link);
-            if (now_ns < gives_up_at(first)) {
-                next_ns = TF2__MIN(next_ns, gives_up_at(first));
+            const uint64_t until_ns = tf2__engine_later(TF2__MAX(since_ns, first->submitted_ns), limit_ns);
+            if (now_ns < until_ns) {
+                next_ns = TF2__MIN(next_ns, until_ns);
                 break;
             }
-            tf2__fail(
-                &error, TF2_ERR_NO_DEVICE, "accelerator '%s': none of its devices is in service", flow->accelerator->name);
-            tf2__request_drop(first, TF2_ERR_NO_DEVICE, &error, deliver);
+            drop_stuck(first, deliver);
         }
     }
     return next_ns;
@@ -310,7 +370,7 @@ void *tf2__timekeeper_main(void *user)
         if (now_ns >= engine->next_deadline_ns)
             expire(engine, now_ns, &deliver);
         next_ns = TF2__MIN(next_ns, engine->next_deadline_ns);
-        next_ns = TF2__MIN(next_ns, give_up_unavailable(engine, now_ns, &deliver));
+        next_ns = TF2__MIN(next_ns, give_up_stuck(engine, now_ns, &deliver));
         if (!tf2__list_empty(&deliver)) {
             tf2__unlock(engine);
             tf2__requests_deliver(engine, &deliver);

@@ -8,6 +8,8 @@
  *     worker.c       a device's thread: runs jobs
  *     health.c       the timekeeper's thread: watchdog, deadlines; devices set aside, checked and taken back
  *     accelerator.c  models loaded into the engine, and their names
+ *     load.c         the thread in which one is loaded
+ *     budget.c       what weights take on each device
  *     route.c        ways through devices: replicas, splits; pipeline.c: pipelines (cut.c cuts a graph into stages)
  *     stats.c, metrics.c, trace.c  figures
  *
@@ -75,6 +77,7 @@ struct tf2__flow {
     struct tf2__link waiting; /* in order of submission */
     size_t n_waiting;
     size_t n_requests; /* that exist: also with a handle only */
+    uint64_t blocked_ns; /* since when routes are healthy, but none without devices that others lease; 0: there is one */
 };
 
 /* --- clients --- */
@@ -111,6 +114,8 @@ struct tf2__lease_wait {
 struct tf2__stage {
     uint32_t n_parts;
     uint32_t *workers; /* per part; workers[0] leads */
+    size_t *taken_bytes; /* per part: of its device's weights, all instances together */
+    bool is_reserve;   /* of a route for when others cannot be taken */
     struct tf2__instance *instances[TF2_MAX_BATCH_SIZES + 1]; /* per batch size */
     struct tf2_graph *graph; /* a pipeline's own cut; NULL: the accelerator's */
     uint32_t n_inputs, n_outputs;
@@ -123,6 +128,15 @@ struct tf2__stage {
 };
 
 #define TF2__IN_JOB 0x80000000u
+
+/* Which part of the stage the worker has; it has one. */
+static inline uint32_t tf2__stage_part(const struct tf2__stage *stage, uint32_t worker)
+{
+    uint32_t part = 0;
+    while (stage->workers[part] != worker)
+        part++;
+    return part;
+}
 
 struct tf2__route {
     struct tf2_accelerator *accelerator;
@@ -142,12 +156,14 @@ struct tf2_accelerator {
     struct tf2__link link;
     char *name;
     struct tf2_model *model; /* kept alive */
+    struct tf2__load *load;  /* while it is being loaded */
     uint32_t n_handles;
     size_t n_refs; /* handles, requests, jobs, calls under way */
     bool linked;   /* in engine->accelerators */
     struct tf2_shape *input_shapes; /* per input of the graph, for one request */
     bool pixels, profile;
-    size_t weight_budget_bytes;
+    size_t weight_budget_bytes; /* on each device, of its own; 0: only the device's limit holds */
+    size_t *taken_bytes;        /* per worker: of that */
     enum tf2_placement placement;
     uint32_t n_inputs, n_outputs;
     struct tf2_tensor_info *inputs, *outputs; /* of one request */
@@ -177,7 +193,7 @@ struct tf2__job {
     atomic_uint n_arrived; /* splits, not guarded: workers that are ready, without the leader */
     atomic_int go;         /* splits, not guarded */
     uint32_t n_inside;     /* workers that have not left the job */
-    bool failed;           /* a part failed, or was taken away */
+    bool failed;           /* its requests were taken away from it */
     double device_ns;      /* spent so far */
     double charged_ns;     /* what its clients were charged when it began */
 };
@@ -221,6 +237,8 @@ struct tf2__worker {
     struct tf2_client *lease;     /* who has it alone; NULL: shared */
     uint32_t n_committed;         /* jobs under way whose route comes here */
     uint64_t probe_at_ns, probe_wait_ns, check_at_ns;
+    uint32_t n_hung_loads; /* calls to the device from loaders that were given up */
+    size_t weights_bytes; /* on the device, of all accelerators */
     struct tf2_device_stats stats;
 };
 
@@ -241,6 +259,8 @@ struct tf2_engine {
     pthread_mutex_t lock;
     size_t n_refs;  /* the handle, workers, clients, accelerators; the last one frees */
     bool stopping, opens_by_name;
+    uint32_t n_hung_loads; /* loaders that were left behind */
+    uint64_t planned; /* bit w: a load plans what weights take on worker w */
     struct tf2_devices *devices;
     struct tf2__worker *workers;
     uint32_t n_workers;
@@ -315,6 +335,8 @@ void tf2__leases_grant(struct tf2_engine *engine);
 
 /* The next job for this worker, begun: or NULL, and when to ask again. */
 struct tf2__job *tf2__pick(struct tf2__worker *worker, uint64_t now_ns, uint64_t *again_ns);
+/* Whether the client's requests could take this route: it is healthy, and nobody else leases a part of it. */
+bool tf2__route_open_to(const struct tf2__route *route, const struct tf2_client *client);
 /* Wakes workers that may have something to do now: those of the accelerator (NULL: all). */
 void tf2__wake(struct tf2_engine *engine, const struct tf2_accelerator *accelerator);
 /* Charges the job's device time to its clients; its requests leave it next. */
@@ -344,10 +366,15 @@ void tf2__worker_probe(struct tf2__worker *worker, struct tf2__link *deliver);
 enum tf2_status tf2__stage_check(const struct tf2__stage *stage, bool record, struct tf2_error *error);
 /* A call to this worker's device came back after its job was taken away. */
 void tf2__worker_came_back(struct tf2__worker *worker);
+/* A call to its device from a loader is given up; has come back. */
+void tf2__worker_load_hangs(struct tf2__worker *worker, struct tf2__link *deliver);
+void tf2__worker_load_came_back(struct tf2__worker *worker);
 /* Whether all devices of a route are healthy. */
 bool tf2__route_healthy(const struct tf2__route *route);
-/* Notes since when an accelerator has no healthy route. */
+/* Notes since when an accelerator has no healthy route, or a flow none that leases of others leave it; after every change of
+ * health or leases. */
 void tf2__accelerators_note_health(struct tf2_engine *engine);
+void tf2__flow_note_leases(struct tf2__flow *flow);
 
 /* --- accelerator.c --- */
 
@@ -355,10 +382,42 @@ void tf2__accelerators_note_health(struct tf2_engine *engine);
  * lock is held, and given up for that moment. */
 void tf2__accelerator_unref(struct tf2_accelerator *accelerator);
 
+/* Plans and prepares everything that calls devices; by the loader. */
+enum tf2_status tf2__accelerator_fill(
+    struct tf2_accelerator *accelerator, enum tf2_objective objective, const uint32_t *workers, uint32_t n_workers,
+    struct tf2_error *error);
+
+/* --- load.c --- */
+
+/* Makes it on these devices, in a thread of its own. TF2_ERR_TIMEOUT and *hung not 0: these devices hang, and the accelerator
+ * belongs to that thread. Without the lock. */
+enum tf2_status tf2__load_run(
+    struct tf2_accelerator *accelerator, enum tf2_objective objective, const uint32_t *workers, uint32_t n_workers,
+    uint64_t *hung, struct tf2_error *error);
+/* The loader calls these devices now. split: what all of them run, or NULL. TF2_ERR_CANCELLED: nobody waits for it any more.
+ * Without the lock. */
+enum tf2_status tf2__load_enter(
+    const struct tf2_accelerator *accelerator, uint64_t workers, const struct tf2__stage *split, struct tf2_error *error);
+void tf2__load_leave(const struct tf2_accelerator *accelerator);
+
+/* --- budget.c --- */
+
+/* What weights may take on the device; 0: no limit. */
+size_t tf2__budget_limit(const struct tf2__worker *worker);
+/* Waits until nobody else plans for those of the devices that have a limit. The lock is held, in both. */
+void tf2__budget_acquire(struct tf2_engine *engine, const uint32_t *workers, uint32_t n, uint64_t *held);
+void tf2__budget_release(struct tf2_engine *engine, uint64_t *held);
+/* What a stage of the accelerator over these devices may take on each; 0: no limit. Without the lock, as the rest. */
+enum tf2_status tf2__budget_left(
+    const struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n, size_t *left_bytes,
+    struct tf2_error *error);
+void tf2__budget_take(struct tf2_accelerator *accelerator, uint32_t worker, size_t bytes);
+void tf2__budget_give_back(struct tf2_accelerator *accelerator, uint32_t worker, size_t bytes);
+
 /* --- route.c; route.h has what it shares with pipeline.c --- */
 
 enum tf2_status tf2__routes_make(
-    struct tf2_accelerator *accelerator, const struct tf2_load_options *options, const uint32_t *workers,
+    struct tf2_accelerator *accelerator, enum tf2_objective objective, const uint32_t *workers,
     uint32_t n_workers, struct tf2_error *error);
 void tf2__routes_free(struct tf2_accelerator *accelerator);
 

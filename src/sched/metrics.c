@@ -79,6 +79,15 @@ static double leased(const struct tf2__worker *w)
     return w->lease != NULL;
 }
 
+static double weights(const struct tf2__worker *w)
+{
+    return (double)w->weights_bytes;
+}
+static double weight_budget(const struct tf2__worker *w)
+{
+    return (double)tf2__budget_limit(w);
+}
+
 static void add_devices(struct tf2__text *text, const struct tf2_engine *engine)
 {
     static const struct {
@@ -91,6 +100,8 @@ static void add_devices(struct tf2__text *text, const struct tf2_engine *engine)
         {"tf2_device_failures_total", "counter", "Times that the device was set aside.", failures},
         {"tf2_device_healthy", "gauge", "1 while it is in service.", healthy},
         {"tf2_device_leased", "gauge", "1 while a client has it alone.", leased},
+        {"tf2_device_weights_bytes", "gauge", "What weights take on it.", weights},
+        {"tf2_device_weight_budget_bytes", "gauge", "What they may take; 0: no limit.", weight_budget},
     };
     for (size_t m = 0; m < TF2__COUNT(metrics); m++) {
         head(text, metrics[m].name, metrics[m].type, metrics[m].help);

@@ -25,6 +25,11 @@ static bool lease_allows(const struct tf2__route *route, const struct tf2_client
     return true;
 }
 
+bool tf2__route_open_to(const struct tf2__route *route, const struct tf2_client *client)
+{
+    return tf2__route_healthy(route) && lease_allows(route, client);
+}
+
 /* Whether a route touches a device that the client has leased. */
 static bool uses_lease(const struct tf2__route *route, const struct tf2_client *client)
 {
@@ -43,12 +48,12 @@ static bool uses_lease(const struct tf2__route *route, const struct tf2_client *
 static bool
 may_take(const struct tf2_accelerator *accelerator, const struct tf2__route *route, const struct tf2_client *client)
 {
-    if (!tf2__route_healthy(route) || !lease_allows(route, client))
+    if (!tf2__route_open_to(route, client))
         return false;
     bool leased = client->n_leased && uses_lease(route, client);
     for (uint32_t i = 0; i < accelerator->n_routes; i++) {
         const struct tf2__route *other = &accelerator->routes[i];
-        if (other == route || !tf2__route_healthy(other) || !lease_allows(other, client))
+        if (other == route || !tf2__route_open_to(other, client))
             continue;
         if (other->tier < route->tier)
             return false;

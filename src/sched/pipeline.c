@@ -49,15 +49,19 @@ static void collect(const struct tf2__instance *instance, const struct tf2_graph
 }
 
 static enum tf2_status
-measure_device(const struct plan *p, struct tf2__device *device, double *node_ns, struct tf2_error *error)
+measure_device(const struct plan *p, uint32_t worker, double *node_ns, struct tf2_error *error)
 {
     static const uint64_t n_runs = 3;
+    struct tf2__device *device = p->accelerator->engine->workers[worker].device;
+    size_t budget_bytes;
+    TF2__TRY(tf2__budget_left(p->accelerator, &worker, 1, &budget_bytes, error));
     const struct tf2__instance_options options = {
         .input_shapes = p->accelerator->input_shapes,
         .pixels = p->accelerator->pixels ? &p->accelerator->model->preprocess : NULL,
-        .weight_budget_bytes = p->accelerator->weight_budget_bytes,
+        .weight_budget_bytes = budget_bytes,
         .profile = true};
     struct tf2__instance *instance = NULL;
+    TF2__TRY(tf2__load_enter(p->accelerator, (uint64_t)1 << worker, NULL, error));
     TF2__TRY(tf2__instance_create(p->graph, &device, NULL, 1, &options, NULL, &instance, error));
     enum tf2_status status = TF2_OK;
     for (uint64_t i = 0; i < n_runs && status == TF2_OK; i++)
@@ -65,6 +69,7 @@ measure_device(const struct plan *p, struct tf2__device *device, double *node_ns
     if (status == TF2_OK)
         collect(instance, p->graph, n_runs, node_ns);
     tf2__instance_destroy(&instance);
+    tf2__load_leave(p->accelerator);
     return status;
 }
 
@@ -86,7 +91,7 @@ static enum tf2_status measure_nodes(struct plan *p, struct tf2_error *error)
         if (other < s)
             memcpy(&p->node_ns[s * n_nodes], &p->node_ns[other * n_nodes], n_nodes * sizeof(*p->node_ns));
         else
-            TF2__TRY(measure_device(p, device, &p->node_ns[s * n_nodes], error));
+            TF2__TRY(measure_device(p, p->workers[s], &p->node_ns[s * n_nodes], error));
     }
     return TF2_OK;
 }

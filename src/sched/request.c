@@ -244,6 +244,7 @@ static struct tf2__flow *find_flow(struct tf2_client *client, struct tf2_acceler
     tf2__list_init(&flow->waiting);
     tf2__list_append(&client->flows, &flow->of_client);
     tf2__list_append(&client->engine->flows, &flow->of_engine);
+    tf2__flow_note_leases(flow);
     return flow;
 }
 
@@ -263,6 +264,8 @@ static void enqueue(struct tf2_request *request, const struct tf2_request_option
     watch_deadline(request);
     if (flow->accelerator->unavailable_ns)
         tf2__timekeeper_by(engine, tf2__engine_later(request->submitted_ns, engine->options.no_device_ns));
+    if (flow->blocked_ns)
+        tf2__timekeeper_by(engine, tf2__engine_later(request->submitted_ns, engine->options.lease_wait_ns));
     if (client->n_waiting == 0 && client->n_running == 0) {
         client->virtual_time = TF2__MAX(client->virtual_time, engine->virtual_time);
         client->served_ns = request->submitted_ns;

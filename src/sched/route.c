@@ -4,9 +4,9 @@
  *
  *     replicate   one route for each device                     tier 0
  *     split       one route, its only stage has all devices     tier 0; replicas, whose weights it shares, tier 1
- *     pipeline    one route of as many stages as devices        tier 0
+ *     pipeline    one route of as many stages as devices        tier 0; replicas, where there is room for them, tier 1
  *
- * A route of a higher tier is taken while none of a lower one is healthy. Every stage of one device runs once on made-up
+ * A route of a higher tier is taken while none of a lower one can be: a device is out of service or leased by somebody else. Every stage of one device runs once on made-up
  * inputs: what comes out is kept for later checks of the device, and the time for the first charges.
  */
 #include "sched/route.h"
@@ -20,40 +20,55 @@ static void free_values(const struct tf2_env *env, void **values, uint32_t n)
     tf2__free(env, values);
 }
 
-static void free_stage(const struct tf2_env *env, struct tf2__stage *stage)
+static void free_stage(struct tf2_accelerator *accelerator, struct tf2__stage *stage)
 {
+    const struct tf2_env *env = &accelerator->engine->env;
     for (size_t i = TF2__COUNT(stage->instances); i-- > 0;)
         tf2__instance_destroy(&stage->instances[i]);
+    for (uint32_t i = 0; stage->workers && stage->taken_bytes && i < stage->n_parts; i++)
+        tf2__budget_give_back(accelerator, stage->workers[i], stage->taken_bytes[i]);
     free_values(env, stage->check_inputs, stage->n_inputs);
     free_values(env, stage->check_outputs, stage->n_outputs);
     tf2_graph_destroy(&stage->graph);
     tf2__free(env, stage->workers);
+    tf2__free(env, stage->taken_bytes);
     tf2__free(env, stage->inputs);
     tf2__free(env, stage->outputs);
 }
 
-static void free_route(const struct tf2_env *env, struct tf2__route *route)
+static void free_route(struct tf2__route *route)
 {
+    const struct tf2_env *env = &route->accelerator->engine->env;
     for (uint32_t i = 0; route->jobs && i < route->max_jobs; i++) {
         free_values(env, route->jobs[i].buffers, route->n_buffers);
         tf2__free(env, route->jobs[i].requests);
     }
     for (uint32_t i = 0; route->stages && i < route->n_stages; i++)
-        free_stage(env, &route->stages[i]);
+        free_stage(route->accelerator, &route->stages[i]);
     tf2__free(env, route->jobs);
     tf2__free(env, route->stages);
     tf2__free(env, route->buffer_bytes);
 }
 
+static void drop_last(struct tf2_accelerator *accelerator)
+{
+    struct tf2__route *route = &accelerator->routes[--accelerator->n_routes];
+    free_route(route);
+    memset(route, 0, sizeof(*route));
+}
+
+/* Backwards: later routes use packed weights of earlier ones. */
+static void drop_routes(struct tf2_accelerator *accelerator)
+{
+    while (accelerator->n_routes > 0)
+        drop_last(accelerator);
+}
+
 void tf2__routes_free(struct tf2_accelerator *accelerator)
 {
-    const struct tf2_env *env = &accelerator->engine->env;
-    /* Backwards: later routes use packed weights of the first one. */
-    for (uint32_t i = accelerator->routes ? accelerator->n_routes : 0; i-- > 0;)
-        free_route(env, &accelerator->routes[i]);
-    tf2__free(env, accelerator->routes);
+    drop_routes(accelerator);
+    tf2__free(&accelerator->engine->env, accelerator->routes);
     accelerator->routes = NULL;
-    accelerator->n_routes = 0;
 }
 
 enum tf2_status tf2__route_jobs(struct tf2__route *route, uint32_t max_jobs, struct tf2_error *error)
@@ -88,9 +103,12 @@ enum tf2_status tf2__stage_init(
     struct tf2__route *route, struct tf2__stage *stage, const uint32_t *workers, uint32_t n, struct tf2_error *error)
 {
     stage->n_parts = n;
-    stage->workers = tf2__calloc(&route->accelerator->engine->env, n, sizeof(*stage->workers));
-    if (!stage->workers)
-        return tf2__fail_memory(error, n * sizeof(*stage->workers), "a stage");
+    const struct tf2_env *env = &route->accelerator->engine->env;
+    stage->workers = tf2__calloc(env, n, sizeof(*stage->workers));
+    stage->taken_bytes = tf2__calloc(env, n, sizeof(*stage->taken_bytes));
+    if (!stage->workers || !stage->taken_bytes)
+        return tf2__fail_memory(error, n * sizeof(*stage->taken_bytes), "a stage");
+    stage->is_reserve = route->tier > 0;
     for (uint32_t i = 0; i < n; i++) {
         stage->workers[i] = workers[i];
         route->workers |= (uint64_t)1 << workers[i];
@@ -98,51 +116,98 @@ enum tf2_status tf2__stage_init(
     return TF2_OK;
 }
 
-/* What was asked for, else the memory of the smallest device that has its own; 0: no limit. */
-static size_t weight_budget(const struct tf2_accelerator *accelerator, const struct tf2__stage *stage)
+/* The part of what is left on the devices that the next instance may take; 0: no limit. A reserve gets half of it in all. */
+static enum tf2_status instance_budget(
+    const struct tf2_accelerator *accelerator, const struct tf2__stage *stage, size_t stage_bytes, uint32_t size,
+    size_t *budget_bytes, struct tf2_error *error)
 {
-    uint64_t least = UINT64_MAX;
-    if (accelerator->weight_budget_bytes)
-        return accelerator->weight_budget_bytes;
+    size_t taken_bytes = 0;
+    *budget_bytes = 0;
+    if (stage_bytes == 0)
+        return TF2_OK;
+    for (uint32_t i = 0; i < stage->n_parts; i++)
+        taken_bytes = TF2__MAX(taken_bytes, stage->taken_bytes[i]);
+    *budget_bytes = (stage_bytes - TF2__MIN(stage_bytes, taken_bytes)) / (accelerator->n_batch_sizes - size);
+    return *budget_bytes ? TF2_OK
+                         : tf2__fail(
+                               error, TF2_ERR_NO_MEMORY, "device %s: nothing is left for weights of a batch of %u",
+                               accelerator->engine->workers[stage->workers[0]].device->info.id,
+                               accelerator->batch_sizes[size]);
+}
+
+static void take_weights(struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2__instance *instance)
+{
     for (uint32_t i = 0; i < stage->n_parts; i++) {
-        const struct tf2__device *device = accelerator->engine->workers[stage->workers[i]].device;
-        if (!device->memory && device->info.memory_bytes)
-            least = TF2__MIN(least, device->info.memory_bytes);
+        const size_t bytes = tf2__instance_device_bytes(instance, i);
+        tf2__budget_take(accelerator, stage->workers[i], bytes);
+        stage->taken_bytes[i] += bytes;
     }
-    return least == UINT64_MAX ? 0 : (size_t)least;
+}
+
+struct entering {
+    const struct tf2_accelerator *accelerator;
+    const struct tf2__stage *stage;
+};
+
+/* The device of this part is called next. */
+static enum tf2_status enter_part(void *user, uint32_t part, struct tf2_error *error)
+{
+    const struct entering *e = user;
+    return tf2__load_enter(e->accelerator, (uint64_t)1 << e->stage->workers[part], NULL, error);
+}
+
+/* The instance of one batch size. batched: room for its input shapes. */
+static enum tf2_status make_instance(
+    struct tf2_accelerator *accelerator, struct tf2__stage *stage, uint32_t size, const struct tf2_shape *shapes,
+    struct tf2_shape *batched, struct tf2__instance_options *options, const double *shares,
+    const struct tf2__stage *like, struct tf2_error *error)
+{
+    const struct tf2_graph *graph = stage->graph ? stage->graph : accelerator->model->graph;
+    const struct tf2__instance *same = like ? like->instances[size] : size ? stage->instances[0] : NULL;
+    struct tf2__device *devices[64];
+    for (uint32_t i = 0; i < stage->n_parts; i++)
+        devices[i] = accelerator->engine->workers[stage->workers[i]].device;
+    memcpy(batched, shapes, graph->n_inputs * sizeof(*batched));
+    for (uint32_t i = 0; size > 0 && i < graph->n_inputs; i++) {
+        if (batched[i].n_dims > 0)
+            batched[i].dim[0] = accelerator->batch_sizes[size];
+    }
+    options->input_shapes = batched;
+    struct entering entering = {accelerator, stage};
+    options->enter = enter_part;
+    options->user = &entering;
+    TF2__TRY(enter_part(&entering, 0, error));
+    TF2__TRY(tf2__instance_create(
+        graph, devices, shares, stage->n_parts, options, same, &stage->instances[size], error));
+    tf2__load_leave(accelerator);
+    take_weights(accelerator, stage, stage->instances[size]);
+    return TF2_OK;
 }
 
 /* The instances of a stage, one for each batch size. shapes: of its graph's inputs, for one request. */
 static enum tf2_status make_instances(
-    const struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes,
+    struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes,
     const double *shares, const struct tf2__stage *like, bool takes_pixels, struct tf2_error *error)
 {
-    const struct tf2_engine *engine = accelerator->engine;
+    const struct tf2_env *env = &accelerator->engine->env;
     const struct tf2_graph *graph = stage->graph ? stage->graph : accelerator->model->graph;
-    const size_t budget_bytes = weight_budget(accelerator, stage);
-    struct tf2__device *devices[64];
-    struct tf2_shape *batched = tf2__calloc(&engine->env, graph->n_inputs, sizeof(*batched));
+    struct tf2__instance_options options = {
+        .pixels = accelerator->pixels && takes_pixels ? &accelerator->model->preprocess : NULL,
+        .profile = accelerator->profile};
+    size_t left_bytes;
+    TF2__TRY(tf2__budget_left(accelerator, stage->workers, stage->n_parts, &left_bytes, error));
+    if (stage->is_reserve)
+        left_bytes -= left_bytes / 2;
+    struct tf2_shape *batched = tf2__calloc(env, graph->n_inputs, sizeof(*batched));
     if (!batched)
         return tf2__fail_memory(error, graph->n_inputs * sizeof(*batched), "shapes");
-    for (uint32_t i = 0; i < stage->n_parts; i++)
-        devices[i] = engine->workers[stage->workers[i]].device;
     enum tf2_status status = TF2_OK;
     for (uint32_t k = 0; k < accelerator->n_batch_sizes && status == TF2_OK; k++) {
-        memcpy(batched, shapes, graph->n_inputs * sizeof(*batched));
-        for (uint32_t i = 0; k > 0 && i < graph->n_inputs; i++) {
-            if (batched[i].n_dims > 0)
-                batched[i].dim[0] = accelerator->batch_sizes[k];
-        }
-        const struct tf2__instance_options options = {
-            .input_shapes = batched,
-            .pixels = accelerator->pixels && takes_pixels ? &accelerator->model->preprocess : NULL,
-            .weight_budget_bytes = budget_bytes,
-            .profile = accelerator->profile};
-        status = tf2__instance_create(
-            graph, devices, shares, stage->n_parts, &options, like ? like->instances[k] : NULL, &stage->instances[k],
-            error);
+        status = instance_budget(accelerator, stage, left_bytes, k, &options.weight_budget_bytes, error);
+        if (status == TF2_OK)
+            status = make_instance(accelerator, stage, k, shapes, batched, &options, shares, like, error);
     }
-    tf2__free(&engine->env, batched);
+    tf2__free(env, batched);
     stage->n_inputs = graph->n_inputs;
     stage->n_outputs = graph->n_outputs;
     return status;
@@ -212,14 +277,16 @@ make_check(const struct tf2_accelerator *accelerator, struct tf2__stage *stage, 
         return tf2__fail_memory(error, (size_t)plan->arena_bytes, "a device's check");
     for (uint32_t i = 0; i < stage->n_inputs; i++)
         fill_values(&plan->tensors[plan->inputs[i]], stage->check_inputs[i], i + 1);
+    TF2__TRY(tf2__load_enter(accelerator, (uint64_t)1 << stage->workers[0], NULL, error));
     uint64_t start_ns = tf2__clock_ns();
     TF2__TRY(tf2__stage_check(stage, true, error));
     stage->check_ns = (double)(tf2__clock_ns() - start_ns);
+    tf2__load_leave(accelerator);
     return TF2_OK;
 }
 
 enum tf2_status tf2__stage_prepare(
-    const struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes,
+    struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes,
     const double *shares, const struct tf2__stage *like, bool takes_pixels, struct tf2_error *error)
 {
     TF2__TRY(make_instances(accelerator, stage, shapes, shares, like, takes_pixels, error));
@@ -271,12 +338,18 @@ static bool run_parts(struct tf2__instance *instance, uint32_t n_parts)
 #define TIMING_NS   2000000 /* no further run after so long: loading should not take many times what a run does */
 
 /* The shortest of a few runs, times the devices that they take. */
-static double stage_time(const struct tf2__stage *stage, uint32_t size)
+static double stage_time(const struct tf2_accelerator *accelerator, const struct tf2__stage *stage)
 {
-    uint64_t best_ns = UINT64_MAX, sum_ns = 0;
+    uint64_t best_ns = UINT64_MAX, sum_ns = 0, workers = 0;
+    for (uint32_t i = 0; i < stage->n_parts; i++)
+        workers |= (uint64_t)1 << stage->workers[i];
     for (int i = 0; i < TIMING_RUNS && sum_ns < TIMING_NS; i++) {
+        if (tf2__load_enter(accelerator, workers, stage->n_parts > 1 ? stage : NULL, NULL) != TF2_OK)
+            return 0;
         uint64_t start_ns = tf2__clock_ns();
-        if (!run_parts(stage->instances[size], stage->n_parts))
+        bool ok = run_parts(stage->instances[0], stage->n_parts);
+        tf2__load_leave(accelerator);
+        if (!ok)
             return 0;
         uint64_t ns = tf2__clock_ns() - start_ns;
         best_ns = TF2__MIN(best_ns, ns);
@@ -285,11 +358,11 @@ static double stage_time(const struct tf2__stage *stage, uint32_t size)
     return (double)best_ns * stage->n_parts;
 }
 
-double tf2__route_time(const struct tf2__route *route, uint32_t size)
+double tf2__route_time(const struct tf2__route *route)
 {
     double sum = 0;
     for (uint32_t i = 0; i < route->n_stages; i++) {
-        double ns = stage_time(&route->stages[i], size);
+        double ns = stage_time(route->accelerator, &route->stages[i]);
         if (ns == 0)
             return 0;
         sum += ns;
@@ -330,11 +403,15 @@ static enum tf2_status add_simple(
 static enum tf2_status add_replicas(
     struct tf2_accelerator *accelerator, uint32_t tier, const uint32_t *workers, uint32_t n, struct tf2_error *error)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        const struct tf2__stage *like = accelerator->n_routes ? &accelerator->routes[0].stages[0] : NULL;
-        TF2__TRY(add_simple(accelerator, tier, &workers[i], 1, NULL, like, error));
+    const uint32_t first = accelerator->n_routes;
+    enum tf2_status status = TF2_OK;
+    for (uint32_t i = 0; i < n && status == TF2_OK; i++) {
+        const struct tf2__stage *like = i ? &accelerator->routes[first].stages[0] : NULL;
+        status = add_simple(accelerator, tier, &workers[i], 1, NULL, like, error);
+        if (status != TF2_OK && accelerator->n_routes > first + i)
+            drop_last(accelerator);
     }
-    return TF2_OK;
+    return status;
 }
 
 /* The route that is preferred: only the last one can be of a lower tier than the first. What runs cost at first is taken
@@ -360,7 +437,7 @@ static const double *measure_shares(const struct tf2_accelerator *accelerator, u
         const struct tf2__route *route = &accelerator->routes[i];
         const struct tf2__device *device = engine->workers[route->stages[0].workers[0]].device;
         const struct tf2__device *first = engine->workers[accelerator->routes[0].stages[0].workers[0]].device;
-        double ns = tf2__route_time(route, 0);
+        double ns = tf2__route_time(route);
         same &= strcmp(device->info.name, first->info.name) == 0;
         if (ns == 0)
             return NULL;
@@ -379,19 +456,6 @@ static enum tf2_status add_split(
     return add_simple(accelerator, 0, workers, n, measured, &accelerator->routes[0].stages[0], error);
 }
 
-/* Takes the last route, a split or pipeline, into use, or throws it away. */
-static void settle_last(struct tf2_accelerator *accelerator, bool keep, enum tf2_placement placement)
-{
-    if (keep) {
-        accelerator->placement = placement;
-        return;
-    }
-    free_route(&accelerator->engine->env, &accelerator->routes[--accelerator->n_routes]);
-    memset(&accelerator->routes[accelerator->n_routes], 0, sizeof(*accelerator->routes));
-    for (uint32_t i = 0; i < accelerator->n_routes; i++)
-        accelerator->routes[i].tier = 0;
-}
-
 static bool devices_share_memory(const struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n)
 {
     const struct tf2__worker *all = accelerator->engine->workers;
@@ -402,6 +466,14 @@ static bool devices_share_memory(const struct tf2_accelerator *accelerator, cons
     return true;
 }
 
+static bool has_limit(const struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n)
+{
+    bool has = accelerator->weight_budget_bytes > 0;
+    for (uint32_t i = 0; i < n; i++)
+        has |= tf2__budget_limit(&accelerator->engine->workers[workers[i]]) > 0;
+    return has;
+}
+
 /* Whether replicas stream weights, which a pipeline, that has a part on each device only, may not have to. */
 static bool streams(const struct tf2_accelerator *accelerator)
 {
@@ -410,39 +482,80 @@ static bool streams(const struct tf2_accelerator *accelerator)
     return stats.streamed_bytes > 0;
 }
 
-/*
- * Latency: a split, when it is at least 10 % faster than one device. Throughput: replicas, or, when they have to stream
- * their weights, a pipeline, if all devices together get more done with it.
- */
+/* A pipeline, and replicas as its reserve where there is room for them. */
+static enum tf2_status add_pipeline(
+    struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n, struct tf2_error *error)
+{
+    TF2__TRY(tf2__pipeline_make(accelerator, workers, n, error));
+    const enum tf2_status status = add_replicas(accelerator, 1, workers, n, error);
+    if (status != TF2_ERR_NO_MEMORY || !has_limit(accelerator, workers, n))
+        return status;
+    tf2__log(
+        &accelerator->engine->env, TF2_LOG_INFO, "%s: no room for replicas beside the pipeline: %s", accelerator->name,
+        error ? error->message : "");
+    return TF2_OK;
+}
+
+/* Nothing but replicas after all; with the budget that the others had. */
+static enum tf2_status only_replicas(
+    struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n, struct tf2_error *error)
+{
+    accelerator->placement = TF2_PLACEMENT_REPLICATE;
+    drop_routes(accelerator);
+    return add_replicas(accelerator, 0, workers, n, error);
+}
+
+/* A split, when it is at least 10 % faster than one device. */
+static enum tf2_status choose_for_latency(
+    struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n, struct tf2_error *error)
+{
+    TF2__TRY(add_split(accelerator, workers, n, error));
+    double alone_ns = tf2__route_time(&accelerator->routes[0]);
+    double split_ns = tf2__route_time(&accelerator->routes[n]) / n;
+    if (split_ns > 0 && split_ns < 0.9 * alone_ns) {
+        accelerator->placement = TF2_PLACEMENT_SPLIT;
+        return TF2_OK;
+    }
+    if (streams(accelerator))
+        return only_replicas(accelerator, workers, n, error);
+    drop_last(accelerator);
+    for (uint32_t i = 0; i < n; i++)
+        accelerator->routes[i].tier = 0;
+    return TF2_OK;
+}
+
+/* Replicas; where they have to stream their weights, a pipeline, if all devices together get more done with it. */
+static enum tf2_status choose_for_throughput(
+    struct tf2_accelerator *accelerator, const uint32_t *workers, uint32_t n, struct tf2_error *error)
+{
+    TF2__TRY(add_replicas(accelerator, 0, workers, n, error));
+    if (!streams(accelerator))
+        return TF2_OK;
+    double alone_ns = tf2__route_time(&accelerator->routes[0]);
+    drop_routes(accelerator);
+    accelerator->placement = TF2_PLACEMENT_PIPELINE;
+    if (add_pipeline(accelerator, workers, n, NULL) == TF2_OK) {
+        double pipeline_ns = tf2__route_time(&accelerator->routes[0]);
+        if (pipeline_ns > 0 && pipeline_ns < alone_ns)
+            return TF2_OK;
+    }
+    return only_replicas(accelerator, workers, n, error);
+}
+
 static enum tf2_status choose_placement(
     struct tf2_accelerator *accelerator, enum tf2_objective objective, const uint32_t *workers, uint32_t n,
     struct tf2_error *error)
 {
     accelerator->placement = TF2_PLACEMENT_REPLICATE;
-    if (objective == TF2_OBJECTIVE_LATENCY && devices_share_memory(accelerator, workers, n)) {
-        TF2__TRY(add_split(accelerator, workers, n, error));
-        double alone_ns = tf2__route_time(&accelerator->routes[0], 0);
-        double split_ns = tf2__route_time(&accelerator->routes[n], 0) / n;
-        settle_last(accelerator, split_ns > 0 && split_ns < 0.9 * alone_ns, TF2_PLACEMENT_SPLIT);
-        return TF2_OK;
-    }
-    TF2__TRY(add_replicas(accelerator, 0, workers, n, error));
-    if (objective != TF2_OBJECTIVE_THROUGHPUT || !streams(accelerator))
-        return TF2_OK;
-    double alone_ns = tf2__route_time(&accelerator->routes[0], 0);
-    if (tf2__pipeline_make(accelerator, workers, n, NULL) != TF2_OK) {
-        settle_last(accelerator, false, TF2_PLACEMENT_PIPELINE);
-        return TF2_OK;
-    }
-    double pipeline_ns = tf2__route_time(&accelerator->routes[n], 0);
-    for (uint32_t i = 0; i < n; i++)
-        accelerator->routes[i].tier = 1;
-    settle_last(accelerator, pipeline_ns > 0 && pipeline_ns < alone_ns, TF2_PLACEMENT_PIPELINE);
-    return TF2_OK;
+    if (objective == TF2_OBJECTIVE_THROUGHPUT)
+        return choose_for_throughput(accelerator, workers, n, error);
+    if (devices_share_memory(accelerator, workers, n))
+        return choose_for_latency(accelerator, workers, n, error);
+    return add_replicas(accelerator, 0, workers, n, error);
 }
 
 enum tf2_status tf2__routes_make(
-    struct tf2_accelerator *accelerator, const struct tf2_load_options *options, const uint32_t *workers,
+    struct tf2_accelerator *accelerator, enum tf2_objective objective, const uint32_t *workers,
     uint32_t n_workers, struct tf2_error *error)
 {
     enum tf2_status status;
@@ -453,13 +566,13 @@ enum tf2_status tf2__routes_make(
         accelerator->placement = TF2_PLACEMENT_REPLICATE;
     switch (accelerator->placement) {
     case TF2_PLACEMENT_AUTO:
-        status = choose_placement(accelerator, options->objective, workers, n_workers, error);
+        status = choose_placement(accelerator, objective, workers, n_workers, error);
         break;
     case TF2_PLACEMENT_SPLIT:
         status = add_split(accelerator, workers, n_workers, error);
         break;
     case TF2_PLACEMENT_PIPELINE:
-        status = tf2__pipeline_make(accelerator, workers, n_workers, error);
+        status = add_pipeline(accelerator, workers, n_workers, error);
         break;
     default:
         status = add_replicas(accelerator, 0, workers, n_workers, error);

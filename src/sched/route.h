@@ -18,12 +18,12 @@ enum tf2_status tf2__stage_init(
  * request. takes_pixels: its inputs are the requests'.
  */
 enum tf2_status tf2__stage_prepare(
-    const struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes,
+    struct tf2_accelerator *accelerator, struct tf2__stage *stage, const struct tf2_shape *shapes,
     const double *shares, const struct tf2__stage *like, bool takes_pixels, struct tf2_error *error);
 /* The jobs of a route; its buffers are known. */
 enum tf2_status tf2__route_jobs(struct tf2__route *route, uint32_t max_jobs, struct tf2_error *error);
-/* The device time of a run in ns, all stages and parts together, measured; 0: it could not be run. */
-double tf2__route_time(const struct tf2__route *route, uint32_t size);
+/* The device time of a run of one request in ns, all stages and parts together, measured; 0: it could not be run. */
+double tf2__route_time(const struct tf2__route *route);
 
 /* pipeline.c */
 enum tf2_status

@@ -32,6 +32,8 @@ tf2_engine_device_stats(const struct tf2_engine *engine, size_t device, struct t
     *stats = worker->stats;
     stats->state = worker->state;
     stats->leased = worker->lease != NULL;
+    stats->weights_bytes = worker->weights_bytes;
+    stats->weight_budget_bytes = tf2__budget_limit(worker);
     stats->id = worker->device->info.id;
     tf2__unlock(lockable(engine));
     return TF2_OK;

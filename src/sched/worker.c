@@ -118,7 +118,7 @@ static void after_stage(struct tf2__worker *worker, struct tf2__job *job, struct
     count_run(worker, outcome, job->n);
     if (engine->trace)
         tf2__trace_add(worker, job, outcome->begin_ns, outcome->end_ns, outcome->status != TF2_OK);
-    if (outcome->status != TF2_OK || job->failed) {
+    if (outcome->status != TF2_OK) {
         if (outcome->status != TF2_ERR_CANCELLED)
             tf2__worker_set_aside(worker, outcome->error.message, deliver);
         tf2__job_fail(job, &outcome->error, deliver);
@@ -194,14 +194,6 @@ static void lead(struct tf2__worker *worker, struct tf2__job *job, struct outcom
     outcome->end_ns = tf2__clock_ns();
 }
 
-static uint32_t part_of(const struct tf2__stage *stage, const struct tf2__worker *worker)
-{
-    uint32_t part = 0;
-    while (stage->workers[part] != worker->index)
-        part++;
-    return part;
-}
-
 /* A member of a split. The lock is held before and after. */
 static void join(struct tf2__worker *worker, struct tf2__link *deliver)
 {
@@ -226,7 +218,7 @@ static void join(struct tf2__worker *worker, struct tf2__link *deliver)
     outcome.begin_ns = tf2__clock_ns();
     if (atomic_load(&job->go) == TF2__GANG_RUNS) {
         set_phase(worker, TF2__PHASE_RUN);
-        outcome.status = tf2__instance_run(instance, part_of(stage, worker), &outcome.error);
+        outcome.status = tf2__instance_run(instance, tf2__stage_part(stage, worker->index), &outcome.error);
         outcome.revoked = !leave_run(worker, TF2__PHASE_IDLE);
     } else {
         outcome.status = TF2_ERR_CANCELLED;
@@ -239,10 +231,8 @@ static void join(struct tf2__worker *worker, struct tf2__link *deliver)
         count_run(worker, &outcome, n_items);
         if (engine->trace)
             tf2__trace_add(worker, job, outcome.begin_ns, outcome.end_ns, outcome.status != TF2_OK);
-        if (outcome.status != TF2_OK && outcome.status != TF2_ERR_CANCELLED) {
-            job->failed = true;
+        if (outcome.status != TF2_OK && outcome.status != TF2_ERR_CANCELLED)
             tf2__worker_set_aside(worker, outcome.error.message, deliver);
-        }
     }
     worker->job = NULL;
     tf2__job_end(job);

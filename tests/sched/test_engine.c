@@ -333,13 +333,15 @@ static void test_two_requests_use_two_devices(void **state)
         if (round % 3 == 2)
             rig_run_items(client, accelerator, &bank, 1); /* one spins again */
         for (uint32_t i = 0; i < 2; i++)
-            atomic_store(&rig.control[i].run_ns, 30 * MS);
+            atomic_store(&rig.control[i].next[FAULT_HANG], 1);
         call_submit(&calls[0], client, accelerator, &bank, 0, NULL);
         call_submit(&calls[1], client, accelerator, &bank, 1, NULL);
+        for (uint32_t i = 0; i < 2; i++)
+            RIG_UNTIL(atomic_load(&rig.control[i].n_hanging) == 1);
+        for (uint32_t i = 0; i < 2; i++)
+            fault_release(&rig.control[i]);
         assert_int_equal(tf2_request_wait(calls[0].request, TF2_FOREVER, NULL), TF2_OK);
         assert_int_equal(tf2_request_wait(calls[1].request, TF2_FOREVER, NULL), TF2_OK);
-        for (uint32_t i = 0; i < 2; i++)
-            atomic_store(&rig.control[i].run_ns, 0);
         assert_int_equal(tf2_request_info(calls[0].request, &first), TF2_OK);
         assert_int_equal(tf2_request_info(calls[1].request, &second), TF2_OK);
         assert_int_not_equal(first.device, second.device);

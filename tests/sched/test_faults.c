@@ -13,8 +13,9 @@
 
 #include "rig.h"
 
-#define WATCHDOG_NS  (300 * MS)
-#define NO_DEVICE_NS (200 * MS)
+/* So long that a machine may pause a thread for a second. */
+#define WATCHDOG_NS  (1500 * MS)
+#define NO_DEVICE_NS (1500 * MS)
 
 struct fixture {
     struct rig rig;
@@ -166,7 +167,7 @@ static void test_no_device_in_time(void **state)
     uint64_t begin_ns = rig_now();
     submit(&f, &call, 1);
     call_wait(&call, TF2_ERR_NO_DEVICE);
-    assert_true(rig_now() - begin_ns < 5000 * MS);
+    assert_true(rig_now() - begin_ns < 10000 * MS);
     close_fixture(&f);
 }
 
@@ -180,8 +181,9 @@ static void test_probes_become_rare(void **state)
     while (rig_state(&f.rig, 0) == TF2_DEVICE_HEALTHY)
         rig_run_items(f.client, f.accelerator, &f.bank, 16);
     unsigned before = atomic_load(&f.rig.control[0].n_runs);
-    rig_sleep(400 * MS); /* after 1, 2, 4 ... 64, 64 ... ms */
-    assert_in_range(atomic_load(&f.rig.control[0].n_runs) - before, 2, 20);
+    uint64_t begin_ns = rig_now();
+    RIG_UNTIL(atomic_load(&f.rig.control[0].n_runs) - before >= 9); /* after 1, 2, 4 ... 64, 64 ... ms */
+    assert_true(rig_now() - begin_ns >= 200 * MS);
     close_fixture(&f);
 }
 
@@ -344,8 +346,8 @@ static void test_shutdown_with_work(void **state)
     static struct call calls[100];
     unsigned n_ok = 0;
     open_fixture(&f, 2, NULL);
-    atomic_store(&f.rig.control[0].run_ns, MS);
-    atomic_store(&f.rig.control[1].run_ns, MS);
+    atomic_store(&f.rig.control[0].run_ns, 50 * MS);
+    atomic_store(&f.rig.control[1].run_ns, 50 * MS);
     for (size_t i = 0; i < 100; i++)
         call_submit_counted(&calls[i], f.client, f.accelerator, &f.bank, i % 16, 0, NULL);
     RIG_UNTIL(atomic_load(&calls[5].n_callbacks) == 1);
@@ -412,6 +414,29 @@ static void test_shutdown_with_a_hung_copy(void **state)
     fault_release(&f.rig.control[0]);
     RIG_UNTIL(tf2_request_done(hangs.request));
     call_wait(&hangs, TF2_OK);
+    close_fixture(&f);
+}
+
+/* The other device has nothing to do with it. */
+static void test_shutdown_with_a_hung_copy_of_two(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct call hangs;
+    open_fixture(&f, 2, NULL);
+    hang_on_first(&f, &hangs, FAULT_HANG_WRITE);
+    uint64_t begin_ns = rig_now();
+    assert_int_equal(tf2_engine_destroy(&f.rig.engine), TF2_ERR_TIMEOUT);
+    assert_true(rig_now() - begin_ns < 20 * WATCHDOG_NS); /* before the hang ends by itself */
+    assert_false(tf2_request_done(hangs.request));
+    fault_release(&f.rig.control[0]);
+    RIG_UNTIL(tf2_request_done(hangs.request));
+    call_wait(&hangs, TF2_OK);
+    tf2_client_destroy(&f.client);
+    tf2_accelerator_close(&f.accelerator);
+    tf2_devices_close(&f.rig.devices);
+    RIG_UNTIL(atomic_load(&f.rig.env.n_live) == 0);
+    rig_sleep(20 * MS); /* its threads end */
     close_fixture(&f);
 }
 
@@ -505,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_shutdown_with_a_hung_device),
         cmocka_unit_test(test_shutdown_before_it_hangs),
         cmocka_unit_test(test_shutdown_with_a_hung_copy),
+        cmocka_unit_test(test_shutdown_with_a_hung_copy_of_two),
         cmocka_unit_test(test_faults_while_loading),
         cmocka_unit_test(test_load_while_others_run),
     };

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "rig.h"
+#include "sched/internal.h"
 
 struct fixture {
     struct rig rig;
@@ -19,10 +20,10 @@ struct fixture {
     struct tf2_client *a, *b, *c;
 };
 
-static void open_fixture(struct fixture *f, uint32_t n_devices)
+static void open_limited(struct fixture *f, uint32_t n_devices, uint64_t lease_wait_ns)
 {
     const struct tf2_engine_options options = {
-        .watchdog_ns = 20000 * MS, .probe_ns = MS, .no_device_ns = 20000 * MS};
+        .watchdog_ns = 20000 * MS, .probe_ns = MS, .no_device_ns = 20000 * MS, .lease_wait_ns = lease_wait_ns};
     struct tf2_model *model = model_gemm();
     bank_open(&f->bank, model, 4, 7);
     rig_open(&f->rig, n_devices, &options);
@@ -30,6 +31,11 @@ static void open_fixture(struct fixture *f, uint32_t n_devices)
     f->a = rig_client(&f->rig, &(struct tf2_client_options){.name = "a"});
     f->b = rig_client(&f->rig, &(struct tf2_client_options){.name = "b"});
     f->c = rig_client(&f->rig, &(struct tf2_client_options){.name = "c"});
+}
+
+static void open_fixture(struct fixture *f, uint32_t n_devices)
+{
+    open_limited(f, n_devices, 0);
 }
 
 static void close_fixture(struct fixture *f)
@@ -173,6 +179,14 @@ static void start(struct asker *a)
     assert_int_equal(pthread_create(&a->thread, NULL, ask, a), 0);
 }
 
+static uint32_t n_asking(const struct fixture *f)
+{
+    tf2__lock(f->rig.engine);
+    const uint32_t n = f->rig.engine->n_asking;
+    tf2__unlock(f->rig.engine);
+    return n;
+}
+
 /* In the order of asking: one that wants all is not overtaken by one that wants little. */
 static void test_order_of_asking(void **state)
 {
@@ -196,9 +210,9 @@ static void test_order_of_asking(void **state)
         .counter = &counter,
         .holding = &holding};
     start(&all);
-    rig_sleep(20 * MS); /* it asks before the other one does */
+    RIG_UNTIL(n_asking(&f) == 1); /* before the other one does */
     start(&one);
-    rig_sleep(20 * MS);
+    RIG_UNTIL(n_asking(&f) == 2);
     assert_true(atomic_load(&all.has) == 0 && atomic_load(&one.has) == 0);
     assert_int_equal(n_leased(&f), 1);
     tf2_client_unlease(f.c);
@@ -344,7 +358,7 @@ static void test_lease_while_busy(void **state)
     struct flood flood = {.f = &f};
     assert_int_equal(pthread_create(&flood.thread, NULL, keep_busy, &flood), 0);
     for (int i = 0; i < 20; i++) {
-        MUST(tf2_client_lease(f.a, 2, 2000 * MS, e));
+        MUST(tf2_client_lease(f.a, 2, 20000 * MS, e));
         rig_sleep(2 * MS);
         tf2_client_unlease(f.a);
     }
@@ -369,6 +383,101 @@ static void test_leased_device_fails(void **state)
     REFUSED(TF2_ERR_BUSY, "2 devices", tf2_client_lease(f.b, 2, 10 * MS, e));
     fault_clear(&f.rig.control[own]);
     MUST(tf2_client_lease(f.b, 2, TF2_FOREVER, e));
+    close_fixture(&f);
+}
+
+/* --- what leases leave --- */
+
+/* Both have a device that the other one needs for its pipeline: each goes on with a replica. */
+static void test_pipeline_over_two_leases(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct bank bank;
+    struct tf2_accelerator_stats stats;
+    open_fixture(&f, 2);
+    struct tf2_model *model = model_deep();
+    bank_open(&bank, model, 8, 3);
+    struct tf2_accelerator *pipeline =
+        rig_load(&f.rig, model, &(struct tf2_load_options){.placement = TF2_PLACEMENT_PIPELINE});
+    MUST(tf2_client_lease(f.a, 1, 0, e));
+    MUST(tf2_client_lease(f.b, 1, 0, e));
+    rig_run_items(f.a, pipeline, &bank, 20);
+    rig_run_items(f.b, pipeline, &bank, 20);
+    tf2_client_unlease(f.b);
+    rig_run_items(f.c, pipeline, &bank, 20); /* on the device that nobody leases */
+    rig_run_items(f.a, pipeline, &bank, 20); /* by the pipeline again */
+    assert_int_equal(tf2_accelerator_stats(pipeline, &stats), TF2_OK);
+    assert_true(stats.placement == TF2_PLACEMENT_PIPELINE && stats.n_stages == 2);
+    tf2_accelerator_close(&pipeline);
+    bank_close(&bank);
+    close_fixture(&f);
+}
+
+#define LEASE_WAIT_NS (200 * MS)
+
+/* Who has no device left is told so after a while: counted from the time that nothing was left, or from submission. */
+static void test_nothing_is_left(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct call waits[3], served;
+    open_limited(&f, 2, LEASE_WAIT_NS);
+    MUST(tf2_client_lease(f.a, 1, 0, e));
+    rig_run_items(f.b, f.accelerator, &f.bank, 4);
+    MUST(tf2_client_lease(f.c, 1, 0, e));
+    for (int round = 0; round < 2; round++) {
+        uint64_t begin_ns = rig_now();
+        for (size_t i = 0; i < 3; i++)
+            call_submit(&waits[i], f.b, f.accelerator, &f.bank, i, NULL);
+        for (size_t i = 0; i < 3; i++) {
+            struct tf2_error error;
+            assert_int_equal(tf2_request_wait(waits[i].request, TF2_FOREVER, &error), TF2_ERR_BUSY);
+            assert_non_null(strstr(error.message, "leased by other"));
+            call_wait(&waits[i], TF2_ERR_BUSY);
+        }
+        assert_true(rig_now() - begin_ns >= LEASE_WAIT_NS);
+        rig_run_items(f.a, f.accelerator, &f.bank, 4);
+    }
+    call_submit(&served, f.b, f.accelerator, &f.bank, 1, NULL);
+    tf2_client_unlease(f.c);
+    call_wait(&served, TF2_OK);
+    close_fixture(&f);
+}
+
+static void *take_turns(void *user)
+{
+    struct asker *a = user;
+    while (!atomic_load(&a->has)) {
+        if (tf2_client_lease(a->client, 1, TF2_FOREVER, NULL) != TF2_OK)
+            return NULL;
+        rig_sleep(LEASE_WAIT_NS / 8);
+        tf2_client_unlease(a->client);
+    }
+    return NULL;
+}
+
+/* Others hand the only device from lease to lease: that is as good as one long lease. */
+static void test_leases_in_turns(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct call waits;
+    open_limited(&f, 1, LEASE_WAIT_NS);
+    struct asker askers[2] = {{.f = &f, .client = f.a}, {.f = &f, .client = f.b}};
+    MUST(tf2_client_lease(f.a, 1, 0, e));
+    assert_int_equal(pthread_create(&askers[1].thread, NULL, take_turns, &askers[1]), 0);
+    RIG_UNTIL(n_asking(&f) == 1);
+    call_submit(&waits, f.c, f.accelerator, &f.bank, 1, NULL);
+    tf2_client_unlease(f.a);
+    assert_int_equal(pthread_create(&askers[0].thread, NULL, take_turns, &askers[0]), 0);
+    enum tf2_status status = tf2_request_wait(waits.request, 30000 * MS, NULL);
+    for (int i = 0; i < 2; i++)
+        atomic_store(&askers[i].has, 1);
+    for (int i = 0; i < 2; i++)
+        pthread_join(askers[i].thread, NULL);
+    assert_true(status == TF2_ERR_BUSY || status == TF2_OK); /* OK: there was a gap */
+    tf2_request_release(&waits.request);
     close_fixture(&f);
 }
 
@@ -407,6 +516,9 @@ int main(void)
         cmocka_unit_test(test_drained_first),
         cmocka_unit_test(test_lease_while_busy),
         cmocka_unit_test(test_leased_device_fails),
+        cmocka_unit_test(test_pipeline_over_two_leases),
+        cmocka_unit_test(test_nothing_is_left),
+        cmocka_unit_test(test_leases_in_turns),
         cmocka_unit_test(test_engine_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

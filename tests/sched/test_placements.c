@@ -14,7 +14,7 @@
 #include "rig.h"
 
 #define N_DEVICES   3
-#define WATCHDOG_NS (500 * MS)
+#define WATCHDOG_NS (1000 * MS)
 
 struct placed {
     const char *device;
@@ -115,20 +115,53 @@ static void test_failures(void **state)
     close_fixture(&f);
 }
 
-/* A pipeline waits for its device, a split has replicas in reserve. */
+static bool is_hanging(struct fixture *f, size_t device)
+{
+    return atomic_load(&f->rig.control[device].n_hanging) > 0;
+}
+
+static void all_are_healthy(struct fixture *f)
+{
+    for (size_t i = 0; i < N_DEVICES; i++)
+        RIG_UNTIL(rig_state(&f->rig, i) == TF2_DEVICE_HEALTHY);
+}
+
+#define N_CALLS 10
+
+static bool are_done(const struct call *calls)
+{
+    bool all = true;
+    for (size_t k = 0; k < N_CALLS; k++)
+        all &= tf2_request_done(calls[k].request);
+    return all;
+}
+
+/* Requests, one of which hangs on the device. While another one is out of service they may not come by there: then again. */
+static void hang_on(struct fixture *f, size_t device, struct call *calls)
+{
+    for (;;) {
+        all_are_healthy(f);
+        atomic_store(&f->rig.control[device].next[FAULT_HANG], 1);
+        for (size_t k = 0; k < N_CALLS; k++)
+            call_submit(&calls[k], f->client, f->accelerator, &f->bank, k, NULL);
+        RIG_UNTIL(is_hanging(f, device) || are_done(calls));
+        if (is_hanging(f, device))
+            return;
+        for (size_t k = 0; k < N_CALLS; k++)
+            call_wait(&calls[k], TF2_OK);
+    }
+}
+
+/* Pipelines and splits have replicas in reserve. */
 static void test_hangs(void **state)
 {
     struct fixture f;
     open_fixture(&f, state);
     for (size_t i = 0; i < N_DEVICES && !is(&f, TF2_PLACEMENT_AUTO); i++) {
-        struct call calls[10];
-        atomic_store(&f.rig.control[i].next[FAULT_HANG], 1);
-        for (size_t k = 0; k < 10; k++)
-            call_submit(&calls[k], f.client, f.accelerator, &f.bank, k, NULL);
+        struct call calls[N_CALLS];
+        hang_on(&f, i, calls);
         RIG_UNTIL(rig_state(&f.rig, i) == TF2_DEVICE_HUNG);
-        if (is(&f, TF2_PLACEMENT_PIPELINE))
-            fault_release(&f.rig.control[i]);
-        for (size_t k = 0; k < 10; k++)
+        for (size_t k = 0; k < N_CALLS; k++)
             call_wait(&calls[k], TF2_OK);
         fault_release(&f.rig.control[i]);
         RIG_UNTIL(rig_state(&f.rig, i) == TF2_DEVICE_HEALTHY);
@@ -137,22 +170,42 @@ static void test_hangs(void **state)
     close_fixture(&f);
 }
 
+/* Those that wait for a device that hangs are not given up, whether it leads or not. */
+static void test_only_one_hangs(void **state)
+{
+    struct fixture f;
+    struct tf2_device_stats stats;
+    for (size_t hung = 0; hung < N_DEVICES; hung++) {
+        struct call calls[N_CALLS];
+        open_fixture(&f, state);
+        hang_on(&f, hung, calls);
+        for (size_t k = 0; k < N_CALLS; k++)
+            call_wait(&calls[k], TF2_OK);
+        for (size_t i = 0; i < N_DEVICES; i++) {
+            assert_int_equal(tf2_engine_device_stats(f.rig.engine, i, &stats), TF2_OK);
+            assert_int_equal(stats.state, i == hung ? TF2_DEVICE_HUNG : TF2_DEVICE_HEALTHY);
+            assert_int_equal(stats.n_set_aside, i == hung);
+        }
+        fault_release(&f.rig.control[hung]);
+        RIG_UNTIL(rig_state(&f.rig, hung) == TF2_DEVICE_HEALTHY);
+        close_fixture(&f);
+    }
+}
+
 static void test_hang_at_the_end(void **state)
 {
     struct fixture f;
-    struct call call;
+    struct call calls[N_CALLS];
     open_fixture(&f, state);
-    for (size_t i = is(&f, TF2_PLACEMENT_AUTO) ? 0 : N_DEVICES - 1; i < N_DEVICES; i++)
+    for (size_t i = is(&f, TF2_PLACEMENT_AUTO) ? 0 : N_DEVICES; i < N_DEVICES; i++)
         atomic_store(&f.rig.control[i].next[FAULT_HANG], 1);
-    call_submit(&call, f.client, f.accelerator, &f.bank, 1, NULL);
-    unsigned n = 0;
-    while (n == 0) {
-        for (size_t i = 0; i < N_DEVICES; i++)
-            n += atomic_load(&f.rig.control[i].n_hanging);
-        rig_sleep(MS);
-    }
+    hang_on(&f, is(&f, TF2_PLACEMENT_AUTO) ? 0 : N_DEVICES - 1, calls);
     assert_int_equal(tf2_engine_destroy(&f.rig.engine), TF2_ERR_TIMEOUT);
-    call_wait(&call, TF2_ERR_CANCELLED);
+    for (size_t k = 0; k < N_CALLS; k++)
+        RIG_UNTIL(tf2_request_done(calls[k].request));
+    assert_int_equal(tf2_request_wait(calls[N_CALLS - 1].request, 0, NULL), TF2_ERR_CANCELLED);
+    for (size_t k = 0; k < N_CALLS; k++)
+        tf2_request_release(&calls[k].request);
     tf2_client_destroy(&f.client);
     tf2_accelerator_close(&f.accelerator);
     tf2_devices_close(&f.rig.devices);
@@ -206,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TESTS_OF(pipeline),      TESTS_OF(batched_pipeline), TESTS_OF(split),
         TESTS_OF(batched_split), TESTS_OF(automatic),
+        {"only one hangs of split", test_only_one_hangs, NULL, NULL, &split},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

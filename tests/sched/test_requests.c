@@ -222,11 +222,11 @@ static void test_deadline_after_a_failure(void **state)
     (void)state;
     struct fixture f;
     struct call runs, waits;
-    const struct tf2_engine_options options = {.probe_ns = 60000 * MS, .no_device_ns = 3000 * MS};
+    const struct tf2_engine_options options = {.probe_ns = 60000 * MS, .no_device_ns = 30000 * MS};
     open_fixture(&f, 1, &options, NULL);
     atomic_store(&f.rig.control[0].next[FAULT_HANG], 1);
     call_submit(
-        &runs, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = 60 * MS});
+        &runs, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = 1500 * MS});
     RIG_UNTIL(atomic_load(&f.rig.control[0].n_hanging) == 1);
     call_submit(&waits, f.client, f.accelerator, &f.bank, 0, &(struct tf2_request_options){.timeout_ns = MS});
     call_wait(&waits, TF2_ERR_DEADLINE);
@@ -346,8 +346,10 @@ static void test_max_in_flight(void **state)
         atomic_store(&f.rig.control[i].next[FAULT_HANG], FAULT_ALWAYS);
     for (size_t i = 0; i < 6; i++)
         submit(&f, &calls[i], i);
-    rig_sleep(30 * MS);
-    assert_int_equal(tf2_client_stats(f.client, &stats), TF2_OK);
+    do {
+        rig_sleep(30 * MS);
+        assert_int_equal(tf2_client_stats(f.client, &stats), TF2_OK);
+    } while (stats.n_running < 2);
     assert_true(stats.n_running == 2 && stats.n_waiting == 4);
     for (uint32_t i = 0; i < 4; i++)
         fault_clear(&f.rig.control[i]);

@@ -193,7 +193,7 @@ static void *come_and_go(void *user)
     while (!atomic_load(&s->stop)) {
         struct tf2_accelerator *accelerator = NULL;
         enum tf2_status status = tf2_accelerator_load(s->rig.engine, model, NULL, &accelerator, NULL);
-        if (status != TF2_OK && status != TF2_ERR_DEVICE)
+        if (status != TF2_OK && status != TF2_ERR_DEVICE && status != TF2_ERR_NO_DEVICE)
             wrong(s, tf2_status_name(status), 0);
         rig_sleep(2 * MS);
         tf2_accelerator_close(&accelerator);

@@ -70,6 +70,7 @@ void fault_release(struct fault_control *control)
 void fault_clear(struct fault_control *control)
 {
     for (int i = 0; i < FAULT_KINDS; i++) {
+        atomic_store(&control->skip[i], 0);
         atomic_store(&control->next[i], 0);
         atomic_store(&control->per_million[i], 0);
     }
@@ -84,14 +85,21 @@ static uint64_t draw(struct fault_control *control)
     return z ^ (z >> 31);
 }
 
-static bool is_next(struct fault_control *control, enum fault_kind kind)
+static bool count_down(atomic_uint *counter)
 {
-    unsigned left = atomic_load(&control->next[kind]);
-    while (left > 0 && left != FAULT_ALWAYS) {
-        if (atomic_compare_exchange_weak(&control->next[kind], &left, left - 1))
+    unsigned left = atomic_load(counter);
+    while (left > 0) {
+        if (atomic_compare_exchange_weak(counter, &left, left - 1))
             return true;
     }
-    return left == FAULT_ALWAYS;
+    return false;
+}
+
+static bool is_next(struct fault_control *control, enum fault_kind kind)
+{
+    if (count_down(&control->skip[kind]))
+        return false;
+    return atomic_load(&control->next[kind]) == FAULT_ALWAYS || count_down(&control->next[kind]);
 }
 
 /* Whether this call is at fault. */
@@ -164,6 +172,8 @@ static enum tf2_status fault_compile(
     struct tf2__executable **out, struct tf2_error *error)
 {
     struct fault_device *device = fault_of(base);
+    if (fault(device->control, FAULT_HANG_COMPILE))
+        hang(device->control);
     if (fault(device->control, FAULT_COMPILE))
         return refuse(device, "compile", error);
     struct tf2__executable *executable = tf2__calloc(&base->env, 1, sizeof(*executable));
@@ -192,6 +202,8 @@ static enum tf2_status fault_open(
 {
     struct fault_device *device = fault_of(base);
     struct tf2__part inner_part = *part;
+    if (fault(device->control, FAULT_HANG_OPEN))
+        hang(device->control);
     if (fault(device->control, FAULT_OPEN))
         return refuse(device, "open", error);
     struct tf2__run_state *state = tf2__calloc(&base->env, 1, sizeof(*state));

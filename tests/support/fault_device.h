@@ -24,6 +24,8 @@ enum fault_kind {
     FAULT_READ,
     FAULT_HANG,       /* in run: until the hang's end, then it computes */
     FAULT_HANG_WRITE, /* the same in write, where the caller's data is in use */
+    FAULT_HANG_COMPILE,
+    FAULT_HANG_OPEN,
     FAULT_WRONG,      /* a bit of what is read is another one */
     FAULT_KINDS,
 };
@@ -32,7 +34,8 @@ enum fault_kind {
 
 /* Belongs to the test and outlives the device. */
 struct fault_control {
-    atomic_uint next[FAULT_KINDS];        /* so many calls from now on are at fault; FAULT_ALWAYS: all */
+    atomic_uint skip[FAULT_KINDS];        /* so many calls from now on are not at fault, then */
+    atomic_uint next[FAULT_KINDS];        /* so many are; FAULT_ALWAYS: all */
     atomic_uint per_million[FAULT_KINDS]; /* and of the others so many of a million, by `seed` */
     atomic_uint_least64_t seed;
     atomic_uint n_faults[FAULT_KINDS]; /* so far */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -196,12 +197,42 @@ static void abort_frees_all(void **state)
     tf2__barrier_destroy(&s.barrier);
 }
 
+/* Who waits and who is waited for, as a watchdog sees it: in the middle of a round, and at its end. */
+static void last_ones_are_told(void **state)
+{
+    struct tf2_env env;
+    (void)state;
+    tf2_env_defaults(&env);
+    struct shared s = {.barrier = tf2__barrier_create(&env, 3), .n = 3};
+    struct part parts[2];
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(tf2__barrier_is_last(s.barrier, i)); /* all are equally far */
+    for (uint32_t i = 0; i < 2; i++) {
+        parts[i] = (struct part){.shared = &s, .index = i};
+        assert_int_equal(pthread_create(&parts[i].thread, NULL, wait_in_vain, &parts[i]), 0);
+    }
+    while (tf2__barrier_is_last(s.barrier, 0) || tf2__barrier_is_last(s.barrier, 1))
+        sched_yield();
+    assert_true(tf2__barrier_is_last(s.barrier, 2)); /* has not even entered */
+    tf2__barrier_enter(s.barrier, 2);
+    assert_true(tf2__barrier_is_last(s.barrier, 2));
+    assert_false(tf2__barrier_is_last(s.barrier, 0));
+    assert_true(tf2__barrier_wait(s.barrier, 2));
+    pthread_join(parts[1].thread, NULL);
+    assert_false(tf2__barrier_is_last(s.barrier, 1)); /* has left */
+    assert_true(tf2__barrier_is_last(s.barrier, 2));
+    tf2__barrier_leave(s.barrier, 2);
+    pthread_join(parts[0].thread, NULL);
+    tf2__barrier_destroy(&s.barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_is_early),
         cmocka_unit_test(failure_reaches_all),
         cmocka_unit_test(abort_frees_all),
+        cmocka_unit_test(last_ones_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

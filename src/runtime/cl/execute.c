@@ -408,8 +408,13 @@ static enum tf2_status read_tensor(
 
 static void get_stats(const struct tf2__run_state *state, struct tf2__device_stats *stats)
 {
+    const struct tf2__executable *exe = state->exe;
     *stats = (struct tf2__device_stats){
-        .weights_bytes = state->exe->weights_bytes, .shared_weights_bytes = state->exe->shared_weights_bytes};
+        .weights_bytes = exe->weights_bytes,
+        .shared_weights_bytes = exe->shared_weights_bytes,
+        .device_bytes = exe->plan->weight_budget_bytes
+                            ? state->stream.resident_bytes + state->stream.n_slots * state->stream.slot_bytes
+                            : exe->weights_bytes - exe->shared_weights_bytes};
     if (state->reader)
         tf2__cl_reader_stats(state->reader, stats);
 }

@@ -271,6 +271,7 @@ enum tf2_status tf2__cl_device_open(
     device->divide_ns = DIVIDE_NS;
     device->dot = choose_dot(device->is_pocl_cpu);
     device->base.memory = device->is_pocl_cpu ? &memory_of_this_machine : NULL;
+    device->base.streams_weights = true;
     device->base.policy = (struct tf2__layout_policy){
         .channels_last = true,
         .halo = true,

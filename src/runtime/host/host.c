@@ -219,6 +219,7 @@ static void host_stats(const struct tf2__run_state *state, struct tf2__device_st
         if (state->plan->tensors[i].data)
             stats->weights_bytes += tensor_bytes(&state->plan->tensors[i]);
     }
+    stats->device_bytes = stats->weights_bytes;
 }
 
 static const struct tf2__device_ops host_ops = {
