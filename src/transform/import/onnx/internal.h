@@ -17,6 +17,7 @@
 #ifndef TF2__IMPORT_ONNX_INTERNAL_H
 #define TF2__IMPORT_ONNX_INTERNAL_H
 
+#include "common/file.h"
 #include "transform/import/import.h"
 #include "transform/import/onnx/onnx.pb-c.h"
 
@@ -136,6 +137,9 @@ struct tf2__onnx {
     uint32_t cap_lane_shapes;
     uint32_t serial;       /* for names made up here */
     uint64_t budget_bytes; /* what folding may still touch, see tf2__onnx_charge */
+    struct tf2__file *files; /* mapped data files */
+    uint32_t n_files;
+    struct tf2__strmap locations; /* where a file lies → index in files */
     bool moves_integers;   /* the node that is converted may read quantized data as floats */
     bool batch_fixed;      /* every input's batch is a number in the file */
     bool warned_batch;
@@ -196,6 +200,18 @@ enum tf2_status tf2__onnx_read_tensor(
     struct tf2__onnx_array *array, struct tf2_error *error);
 bool tf2__onnx_is_float(int32_t type);
 const char *tf2__onnx_type_name(int32_t type);
+
+/* ---- onnx_external.c: data in other files ---- */
+
+/* The budget grows by so many times the size of what is read. */
+#define TF2__ONNX_BUDGET_FACTOR 8
+
+bool tf2__onnx_is_external(const Tf2__Onnx__TensorProto *proto);
+/* The tensor as if its `wanted_bytes` bytes were in the model; they are in a file that stays mapped. */
+enum tf2_status tf2__onnx_read_external(
+    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what, size_t wanted_bytes,
+    Tf2__Onnx__TensorProto *result, struct tf2_error *error);
+void tf2__onnx_finish_external(struct tf2__onnx *onnx);
 
 /* ---- onnx_value.c: values of a node's inputs and outputs, and the way into the graph ---- */
 
