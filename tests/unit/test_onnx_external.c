@@ -17,7 +17,7 @@
 
 #include "onnx_builder.h"
 
-#define N_WEIGHTS 6
+#define N_WEIGHTS  6
 #define PATH_BYTES 256
 
 /* Files in a folder of their own; the current directory is another one. */
@@ -109,8 +109,9 @@ static struct onnx_import import_in(const struct folder *f, struct onnx_builder 
     return im;
 }
 
-static void
-refused_in(const struct folder *f, const char *const *entries, bool by_path, enum tf2_status status, const char *words)
+static void refused_in(
+    const struct folder *f, const char *const *entries, bool by_path, enum tf2_status status,
+    const char *words)
 {
     struct onnx_builder b;
     open_model(&b, entries);
@@ -169,7 +170,8 @@ static void test_refused(void **state)
         {{"location", "deep/weights.bin", "offset", ""}, "bad entry 'offset'"},
         {{"location", "deep/weights.bin", "offset", "8 "}, "bad entry 'offset'"},
         {{"location", "deep/weights.bin", "size", "8"}, "bad entry 'size'"},
-        {{"location", "deep/weights.bin", "offset", "10"}, "24 bytes from byte 10 of 'deep/weights.bin' on, which has 33"},
+        {{"location", "deep/weights.bin", "offset", "10"},
+         "24 bytes from byte 10 of 'deep/weights.bin' on, which has 33"},
         {{"location", "deep/weights.bin", "offset", "18446744073709551615"}, "which has 33"},
         {{"location", "deep/weights.bin", "offset", "8", "length", "25"}, "has 25 bytes"},
     };
@@ -188,7 +190,8 @@ static void test_contradictions(void **state)
 {
     (void)state;
     const struct folder f = make_folder();
-    static const char *const words[] = {"has its data twice", "data_location 0", "data_location 7", "type string"};
+    static const char *const words[] = {
+        "has its data twice", "data_location 0", "data_location 7", "type string"};
     for (int form = 0; form < 4; form++) {
         struct onnx_builder b;
         Tf2__Onnx__TensorProto *w = open_model(&b, ENTRIES("location", "deep/weights.bin", "offset", "8"));

@@ -505,7 +505,7 @@ static void test_tensors_refused(void **state)
     t = onnx_tensor(&b, "c", 1, DIMS(1, 4), NULL, 0);
     t->has_data_location = 1;
     t->data_location = 1;
-    tensor_refused(t, &b, TF2_ERR_UNSUPPORTED, "in another file");
+    tensor_refused(t, &b, TF2_ERR_FORMAT, "external data without a location");
     small_model(&b, 13);
     tensor_refused(onnx_tensor(&b, "c", 8, DIMS(1, 4), four, 16), &b, TF2_ERR_UNSUPPORTED, "string");
     small_model(&b, 13);

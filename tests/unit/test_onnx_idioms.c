@@ -330,7 +330,13 @@ static void test_expand_idiom(void **state)
     onnx_import_free(&im);
     one_node(&b, 13, "Expand", "x t", DIMS(1, 1, 6));
     onnx_ints(&b, "t", INTS(1, 4, 6));
-    onnx_refused(&b, TF2_ERR_UNSUPPORTED, "Expand", "only supported on constants");
+    im = onnx_imported(&b);
+    onnx_has_constant(&im, onnx_has_node(&im, 0, TF2_OP_ELTWISE, "y", "1x4x6"), 1, "1x4x1");
+    onnx_has_batch(&im, 3, "3x4x6");
+    onnx_import_free(&im);
+    one_node(&b, 13, "Expand", "x t", DIMS(1, 2, 6));
+    onnx_ints(&b, "t", INTS(1, 4, 6));
+    onnx_refused(&b, TF2_ERR_SHAPE, "Expand", "1x2x6 does not broadcast");
 }
 
 int main(void)

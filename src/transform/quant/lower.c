@@ -203,7 +203,7 @@ static enum tf2_status lower_table(
 static bool is_integer_eltwise(const struct tf2__node *node)
 {
     const struct tf2_eltwise_attr *attr = node->attr;
-    return attr->kind != TF2_ELTWISE_DIV && (attr->kind != TF2_ELTWISE_PROD || node->n_in == 2) &&
+    return attr->kind < TF2_ELTWISE_DIV && (attr->kind != TF2_ELTWISE_PROD || node->n_in == 2) &&
            node->n_in <= MAX_ELTWISE_INPUTS;
 }
 

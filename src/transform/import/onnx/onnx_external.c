@@ -57,7 +57,8 @@ static bool parse_size(const char *text, uint64_t *size)
 }
 
 static enum tf2_status read_entry(
-    const Tf2__Onnx__StringStringEntryProto *entry, const char *what, struct place *place, struct tf2_error *error)
+    const Tf2__Onnx__StringStringEntryProto *entry, const char *what, struct place *place,
+    struct tf2_error *error)
 {
     const char *key = entry->key ? entry->key : "", *value = entry->value ? entry->value : "";
     bool ok = true;
@@ -74,7 +75,8 @@ static enum tf2_status read_entry(
     }
     if (!ok)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "tensor '%.100s': external data: bad entry '%.60s' = '%.100s'", what, key, value);
+            error, TF2_ERR_FORMAT, "tensor '%.100s': external data: bad entry '%.60s' = '%.100s'", what, key,
+            value);
     return TF2_OK;
 }
 
@@ -95,7 +97,8 @@ static enum tf2_status read_place(
     if (!is_inside(place->location))
         return tf2__fail(
             error, TF2_ERR_FORMAT,
-            "tensor '%.100s': its data is in '%.200s', wanted a file in the model's own folder", what, place->location);
+            "tensor '%.100s': its data is in '%.200s', wanted a file in the model's own folder", what,
+            place->location);
     return TF2_OK;
 }
 
@@ -112,12 +115,13 @@ static const char *beside(struct tf2__onnx *onnx, const char *location)
     return path;
 }
 
-static enum tf2_status
-map_file(struct tf2__onnx *onnx, const char *location, const struct tf2__file **found, struct tf2_error *error)
+static enum tf2_status map_file(
+    struct tf2__onnx *onnx, const char *location, const struct tf2__file **found, struct tf2_error *error)
 {
     const size_t size = sizeof(*onnx->files);
     const char *path = beside(onnx, location);
-    struct tf2__file *files = tf2__grow(&onnx->env, onnx->files, onnx->n_files * size, (onnx->n_files + 1) * size);
+    struct tf2__file *files =
+        tf2__grow(&onnx->env, onnx->files, onnx->n_files * size, (onnx->n_files + 1) * size);
     if (files)
         onnx->files = files;
     if (!path || !files || !tf2__strmap_set(&onnx->locations, location, onnx->n_files))
@@ -132,8 +136,8 @@ map_file(struct tf2__onnx *onnx, const char *location, const struct tf2__file **
 }
 
 /* The mapped file at a location. */
-static enum tf2_status
-find_file(struct tf2__onnx *onnx, const char *location, const struct tf2__file **found, struct tf2_error *error)
+static enum tf2_status find_file(
+    struct tf2__onnx *onnx, const char *location, const struct tf2__file **found, struct tf2_error *error)
 {
     const uint32_t i = tf2__strmap_get(&onnx->locations, location);
     if (i != TF2__STRMAP_NONE) {
@@ -155,16 +159,17 @@ enum tf2_status tf2__onnx_read_external(
     if (!onnx->source->path)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,
-            "tensor '%.100s' keeps its data in '%.200s', which only an import by path can read", what, place.location);
+            "tensor '%.100s' keeps its data in '%.200s', which only an import by path can read", what,
+            place.location);
     if (place.has_length && place.length != wanted_bytes)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "tensor '%.100s' has %llu bytes in '%.200s', its shape and type need %zu", what,
-            (unsigned long long)place.length, place.location, wanted_bytes);
+            error, TF2_ERR_FORMAT, "tensor '%.100s' has %llu bytes in '%.200s', its shape and type need %zu",
+            what, (unsigned long long)place.length, place.location, wanted_bytes);
     TF2__TRY(find_file(onnx, place.location, &file, error));
     if (place.offset > file->size_bytes || wanted_bytes > file->size_bytes - place.offset)
         return tf2__fail(
-            error, TF2_ERR_FORMAT, "tensor '%.100s': %zu bytes from byte %llu of '%.200s' on, which has %zu", what,
-            wanted_bytes, (unsigned long long)place.offset, place.location, file->size_bytes);
+            error, TF2_ERR_FORMAT, "tensor '%.100s': %zu bytes from byte %llu of '%.200s' on, which has %zu",
+            what, wanted_bytes, (unsigned long long)place.offset, place.location, file->size_bytes);
     TF2__TRY(tf2__onnx_charge(onnx, wanted_bytes, error));
     *result = *proto;
     result->data_location = 0;
