@@ -22,7 +22,7 @@
 #include "transform/import/onnx/onnx.pb-c.h"
 
 #define TF2__ONNX_MIN_OPSET 7
-#define TF2__ONNX_MAX_OPSET 21
+#define TF2__ONNX_MAX_OPSET 23
 
 /* Lists in attributes and inputs (axes, pads, ...) are at most two numbers per dimension. */
 #define TF2__ONNX_MAX_LIST (2 * TF2_MAX_DIMS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx.c: imports ONNX models (ONNX specification, IR version 3 and later, opsets 7 to 21 of the default
+ * onnx.c: imports ONNX models (ONNX specification, IR version 3 and later, opsets 7 to 23 of the default
  * domain).
  *
  * internal.h has the overview. Problems of single nodes are collected, and all of them are told at once: a
