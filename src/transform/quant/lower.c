@@ -503,6 +503,7 @@ enum tf2_status tf2__quant_lower(struct tf2_graph **graph, struct tf2_error *err
     struct tf2__lowering l = {.from = *graph};
     if (!has_roundings(*graph))
         return TF2_OK;
+    TF2__TRY(tf2__lower_shifts(*graph, error));
     enum tf2_status status = tf2_graph_create(&env, &l.to, error);
     if (status == TF2_OK)
         status = tf2__uses_init(&l.uses, l.from, error);
