@@ -98,7 +98,9 @@ static void test_qdq(void **state)
         struct onnx_builder b;
         parameters(&b, INT8, w, 0);
         onnx_node(&b, "QuantizeLinear", "x xs xz", "xq");
-        onnx_node(&b, "DequantizeLinear", "xq xs xz", "xd");
+        onnx_node(&b, "Cast", "xq", "xc"); /* to what it is: PyTorch writes that */
+        onnx_int_attr(&b, "to", INT8);
+        onnx_node(&b, "DequantizeLinear", relu ? "xq xs xz" : "xc xs xz", "xd");
         onnx_node(&b, "DequantizeLinear", "w ws wz", "wd");
         onnx_int_attr(&b, "axis", 0);
         onnx_node(&b, "DequantizeLinear", "b bs", "bd");
