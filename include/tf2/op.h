@@ -83,6 +83,7 @@ enum tf2_activation_kind {
     TF2_ACTIVATION_SQRT = 12,
     TF2_ACTIVATION_AFFINE = 13,      /* alpha * x + beta */
     TF2_ACTIVATION_POW = 14,         /* x to the power alpha */
+    TF2_ACTIVATION_ERF = 15,         /* the error function */
 };
 
 /* An element-wise function, as a node of its own or fused into the node before it. */
@@ -105,7 +106,7 @@ enum tf2_auto_pad {
  * are ignored.
  */
 struct tf2_window {
-    int32_t kernel[TF2_MAX_SPATIAL]; /* conv: 0, it comes from the weights */
+    int32_t kernel[TF2_MAX_SPATIAL]; /* 0: conv: it comes from the weights; pool: the input's whole extent */
     int32_t stride[TF2_MAX_SPATIAL];
     int32_t dilation[TF2_MAX_SPATIAL];
     int32_t pad_begin[TF2_MAX_SPATIAL];
@@ -181,6 +182,7 @@ enum tf2_eltwise_kind {
     TF2_ELTWISE_MIN = 3,
     TF2_ELTWISE_SUB = 4, /* two inputs */
     TF2_ELTWISE_DIV = 5, /* two inputs */
+    TF2_ELTWISE_SELECT = 6, /* three inputs: x[0] > 0 ? x[1] : x[2] */
 };
 
 #define TF2_ELTWISE_MAX_INPUTS 16

@@ -20,6 +20,7 @@
 #define MAP_DIV    6
 #define MAP_AFFINE 7  /* a b + c */
 #define MAP_PRELU  8  /* a >= 0 ? a : b a */
+#define MAP_SELECT 9  /* a > 0 ? b : c */
 
 static inline vf load_strided(__global const float *p, int stride, int n)
 {
@@ -52,6 +53,8 @@ static inline vf combine(vf a, vf b, vf c, int op, float p, float q)
         return fma(a, b, c);
     case MAP_PRELU:
         return select(a * b, a, a >= (vf)(0.0f));
+    case MAP_SELECT:
+        return select(c, b, a > (vf)(0.0f));
     default:
         return a;
     }

@@ -186,6 +186,7 @@ static enum tf2_status import_path(
     if (status == TF2_OK) {
         const struct tf2__source source = {
             .name = path,
+            .path = path,
             .data = file.data,
             .size_bytes = file.size_bytes,
             .weights_name = weights_path,

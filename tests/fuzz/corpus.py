@@ -159,6 +159,20 @@ def write_onnx():
     write("onnx/volume.onnx", model(
         [node("Conv", "x,w", "c", strides=[1, 1, 2]), node("Identity", "c", "i"), node("MaxPool", "i", "y", kernel_shape=[2, 2, 1])],
         [tensor("w", [1, 2, 2, 2, 2])], dims=(1, 2, 4, 4, 4)))
+    write("onnx/parts.onnx", model([
+        node("LayerNormalization", "x,row,row", "l", axis=3, epsilon=1e-5),
+        node("InstanceNormalization", "l,pair,pair", "i"), node("GroupNormalization", "i,pair,pair", "g", num_groups=2),
+        node("ReduceSum", "g,one", "s", keepdims=1), node("ReduceL2", "g,two", "n", keepdims=1), node("Div", "g,n", "d"),
+        node("Mul", "d,s", "m"), node("Gelu", "m", "e", approximate="tanh"), node("Mish", "e", "f"),
+        node("SpaceToDepth", "f", "h", blocksize=2), node("DepthToSpace", "h", "j", blocksize=2, mode="CRD"),
+        node("Greater", "j,x", "t"), node("Where", "t,j,x", "w"), node("Tile", "w,twice", "k"),
+        node("Gather", "k,rows", "o", axis=2), node("Expand", "s,wide", "p"), node("Mul", "o,p", "y"),
+    ], [tensor("row", [4]), tensor("pair", [2]), tensor("one", [2], [1, 3]), tensor("two", [2], [1, 3]),
+        tensor("twice", [4], [1, 1, 1, 2]), tensor("rows", [4], [0, 3, 3, 1]), tensor("wide", [4], [1, 2, 4, 8])], opset=20))
+    place = b"".join(chunk(13, chunk(1, key) + chunk(2, value)) for key, value in (
+        ("location", "conv.onnx"), ("offset", "8"), ("length", "24")))
+    outside = number(1, 2) + number(1, 3) + number(2, 1) + chunk(8, "w") + place + number(14, 1)
+    write("onnx/external.onnx", model([node("MatMul", "x,w", "y")], [outside], dims=("N", 2)))
 
 
 # ---- Caffe ----

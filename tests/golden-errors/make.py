@@ -5,8 +5,8 @@
     make.py            writes the files
     make.py --check    exit status 1 when a file differs from what would be written
 
-ONNX and Caffe files are Protocol Buffers, packed here field by field, so that no package is needed and every kind of
-damage is possible. Field numbers are those of onnx.proto and caffe.proto.
+ONNX, Caffe and TensorFlow files are Protocol Buffers, packed here field by field, so that no package is needed and every
+kind of damage is possible. Field numbers are those of onnx.proto, caffe.proto and TensorFlow's public definitions.
 """
 import os
 import struct
@@ -253,6 +253,119 @@ def caffemodel_files():
     }
 
 
+# ---- TensorFlow: GraphDef, SavedModel ----
+
+FLOAT, INT32, BOOL, STRING = 1, 3, 10, 7
+
+
+def tf_shape(dims):
+    return b"".join(text(2, number(1, d)) for d in dims)
+
+
+def tf_attr(key, value):
+    return text(5, text(1, key) + text(2, value))
+
+
+def tf_node(name, op, inputs=(), *attrs):
+    return text(1, name) + text(2, op) + b"".join(text(3, i) for i in inputs) + b"".join(attrs)
+
+
+def tf_type(key, kind):
+    return tf_attr(key, number(6, kind))
+
+
+def tf_list(key, values):
+    return tf_attr(key, text(1, b"".join(number(3, v) for v in values)))
+
+
+def tf_placeholder(dims=(1, 4, 4, 2), kind=FLOAT, shape=None):
+    return tf_node("x", "Placeholder", (), tf_type("dtype", kind),
+                   tf_attr("shape", text(7, tf_shape(dims) if shape is None else shape)))
+
+
+def tf_const(name, dims, content=None, kind=FLOAT):
+    n = 1
+    for d in dims:
+        n *= d
+    content = floats([0.5] * n) if content is None else content
+    return tf_node(name, "Const", (), tf_type("dtype", kind), tf_attr(
+        "value", text(8, number(1, kind) + text(2, tf_shape(dims)) + text(4, content))))
+
+
+def tf_graph(*nodes, library=b""):
+    return b"".join(text(1, n) for n in nodes) + library
+
+
+def tf_conv(*attrs, weights=None, padding="SAME", strides=(1, 1, 1, 1)):
+    weights = tf_const("w", [3, 3, 2, 2]) if weights is None else weights
+    return tf_graph(tf_placeholder(), weights, tf_node(
+        "y", "Conv2D", ["x", "w"], tf_list("strides", strides), tf_attr("padding", text(2, padding)), *attrs))
+
+
+def tf_saved(graph_bytes, signature="serving_default", output="y:0", tags=("serve",)):
+    info = text(2, text(1, "out") + text(2, text(1, output)))
+    meta = text(1, b"".join(text(4, t) for t in tags)) + text(2, graph_bytes)
+    return number(1, 1) + text(2, meta + text(5, text(1, signature) + text(2, info)))
+
+
+def tf_function(name, nodes, result):
+    signature = text(1, name) + text(2, text(1, "a") + number(3, FLOAT)) + text(3, text(1, "r") + number(3, FLOAT))
+    return text(1, text(1, signature) + b"".join(text(3, n) for n in nodes) + text(4, text(1, "r") + text(2, result)))
+
+
+def tensorflow_files():
+    whole = tf_conv()
+    relu_node = tf_node("y", "Relu", ["x"])
+    variable = tf_graph(tf_placeholder(), tf_node("v", "VarHandleOp"), tf_node("w", "ReadVariableOp", ["v"]),
+                        tf_node("y", "AddV2", ["x", "w"]))
+    recursive = tf_function("f", [tf_node("again", "f", ["a"])], "again:r:0")
+    nan = floats([0.5] * 35 + [float("nan")])
+    return {
+        "empty.pb": b"",
+        "garbage.pb": b"this is not a network\n" * 4,
+        "truncated.pb": whole[: len(whole) * 2 // 3],
+        "truncated_by_one.pb": whole[:-1],
+        "huge_length.pb": text(1, tf_placeholder()) + varint(1 << 3 | 2) + varint(1 << 40) + whole,
+        "no_nodes.pb": tf_saved(b""),
+        "duplicate_node.pb": tf_graph(tf_placeholder(), relu_node, relu_node),
+        "node_no_name.pb": tf_graph(tf_placeholder(), tf_node("", "Relu", ["x"]), relu_node),
+        "missing_input.pb": tf_graph(tf_placeholder(), tf_node("y", "AddV2", ["x", "ghost"])),
+        "self_cycle.pb": tf_graph(tf_placeholder(), tf_node("a", "AddV2", ["x", "a"]), tf_node("y", "Relu", ["a"])),
+        "output_index.pb": tf_graph(tf_placeholder(), tf_node("y", "Relu", ["x:7"])),
+        "unknown_ops.pb": tf_graph(tf_placeholder(), tf_node("a", "Frobnicate", ["x"]), tf_node("b", "LSTMBlockCell", ["a"]),
+                                   tf_node("y", "Frobnicate", ["b"])),
+        "control_flow.pb": tf_graph(tf_placeholder(), tf_node("y", "Switch", ["x", "x"])),
+        "variable.pb": variable,
+        "variable_saved.pb": tf_saved(variable),
+        "recursion.pb": tf_graph(tf_placeholder(), tf_node("y", "f", ["x"]), library=text(2, recursive)),
+        "signature_output.pb": tf_saved(tf_graph(tf_placeholder(), relu_node), output="ghost:0"),
+        "input_int32.pb": tf_graph(tf_placeholder(kind=INT32), relu_node),
+        "input_open.pb": tf_graph(tf_placeholder((-1, -1, -1, 2)), relu_node),
+        "input_unknown_rank.pb": tf_graph(tf_placeholder(shape=number(3, 1)), relu_node),
+        "input_overflow.pb": tf_graph(tf_placeholder((1 << 31, 1 << 31, 4, 2)), relu_node),
+        "input_rank_9.pb": tf_graph(tf_placeholder([1] * 9), relu_node),
+        "weights_short.pb": tf_conv(weights=tf_const("w", [3, 3, 2, 2], floats([1] * 35))),
+        "weights_nan.pb": tf_conv(weights=tf_const("w", [3, 3, 2, 2], nan)),
+        "weights_negative_dim.pb": tf_conv(weights=tf_const("w", [3, 3, -2, 2], floats([1] * 36))),
+        "weights_overflow_dims.pb": tf_conv(weights=tf_const("w", [1 << 40, 1 << 40, 2, 2], floats([1] * 36))),
+        "weights_string.pb": tf_conv(weights=tf_const("w", [3, 3, 2, 2], floats([1] * 36), STRING)),
+        "weights_channels.pb": tf_conv(weights=tf_const("w", [3, 3, 5, 2])),
+        "weights_computed.pb": tf_graph(tf_placeholder(), tf_node(
+            "y", "Conv2D", ["x", "x"], tf_list("strides", [1, 1, 1, 1]), tf_attr("padding", text(2, "SAME")))),
+        "stride_zero.pb": tf_conv(strides=[1, 0, 1, 1]),
+        "stride_count.pb": tf_conv(strides=[1, 1]),
+        "stride_overflow.pb": tf_conv(strides=[1, 1 << 40, 1, 1]),
+        "padding_word.pb": tf_conv(padding="SOME"),
+        "data_format.pb": tf_conv(tf_attr("data_format", text(2, "CHWN"))),
+        "reshape_count.pb": tf_graph(tf_placeholder(), tf_const("s", [2], struct.pack("<2i", 1, 31), INT32),
+                                     tf_node("y", "Reshape", ["x", "s"])),
+        "broadcast.pb": tf_graph(tf_placeholder(), tf_const("b", [5]), tf_node("y", "AddV2", ["x", "b"])),
+        "constant_output.pb": tf_graph(tf_const("w", [2]), tf_node("y", "Relu", ["w"])),
+        "name_newline.pb": tf_graph(tf_placeholder(), tf_node("new\nline", "Bad\nOp", ["x"])),
+        "name_percent.pb": tf_graph(tf_placeholder(), tf_node("%s%n", "%s%n%1000d", ["x"])),
+    }
+
+
 # ---- images and arrays ----
 
 
@@ -323,7 +436,7 @@ def data_files():
 
 
 def main():
-    files = {**onnx_files(), **caffemodel_files(), **data_files()}
+    files = {**onnx_files(), **caffemodel_files(), **tensorflow_files(), **data_files()}
     check = sys.argv[1:] == ["--check"]
     failed = False
     for name, data in files.items():

@@ -153,7 +153,7 @@ static void check_photos(const struct finder *f, const char *form, bool jpeg, co
     for (size_t i = 0; i < json_array_size(photos); i++) {
         const json_t *photo = json_array_get(photos, i);
         const json_t *stages = json_object_get(photo, "stages");
-        char name[256], path[300], what[320];
+        char name[256], path[300], what[640];
         struct tf2_image image;
         struct face_stats stats;
         const char *file = strrchr(json_string_value(json_object_get(photo, "image")), '/') + 1;
@@ -173,11 +173,14 @@ static void check_photos(const struct finder *f, const char *form, bool jpeg, co
     json_decref(root);
 }
 
-static void run_form(const char *folder, const char *devices, bool jpeg, enum face_layout layout)
+/* chosen: the layout is asked for; else it has to be found. */
+static void
+run_form(const char *folder, const char *devices, bool jpeg, enum face_layout layout, bool chosen)
 {
     struct finder f;
     char form[64];
-    finder_init(&f, golden_shared(folder), devices, NULL);
+    const struct face_detector_options options = {.layout = layout};
+    finder_init(&f, golden_shared(folder), devices, chosen ? &options : NULL);
     assert_int_equal(face_detector_layout(f.detector), layout);
     snprintf(form, sizeof(form), "%s %s", face_layout_name(layout), devices);
     check_photos(&f, form, jpeg, jpeg ? &other_decoder : &same_pixels);
@@ -188,15 +191,30 @@ static void test_caffe(void **state)
 {
     (void)state;
     golden_need_shared();
-    run_form("models/mtcnn/caffe", "all", false, FACE_LAYOUT_CAFFE);
+    run_form("models/mtcnn/caffe", "all", false, FACE_LAYOUT_CAFFE, false);
 }
 
 static void test_onnx(void **state)
 {
     (void)state;
     golden_need_shared();
-    run_form("models/mtcnn/onnx", "all", false, FACE_LAYOUT_ONNX);
-    run_form("models/mtcnn/onnx", "1", true, FACE_LAYOUT_ONNX);
+    run_form("models/mtcnn/onnx", "all", false, FACE_LAYOUT_ONNX, false);
+    run_form("models/mtcnn/onnx", "1", true, FACE_LAYOUT_ONNX, false);
+}
+
+static void test_tensorflow(void **state)
+{
+    (void)state;
+    golden_need_shared();
+    run_form("models/mtcnn/tensorflow", "all", false, FACE_LAYOUT_TENSORFLOW, false);
+    run_form("models/mtcnn/tensorflow", "all", false, FACE_LAYOUT_FACENET, true);
+}
+
+static void test_tflite(void **state)
+{
+    (void)state;
+    golden_need_shared();
+    run_form("models/mtcnn/tflite", "all", false, FACE_LAYOUT_FACENET, false);
 }
 
 /* ---- embeddings ---- */
@@ -352,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_caffe),       cmocka_unit_test(test_onnx),
+        cmocka_unit_test(test_tensorflow),  cmocka_unit_test(test_tflite),
         cmocka_unit_test(test_alignment),   cmocka_unit_test(test_embeddings),
         cmocka_unit_test(test_recognition),
     };

@@ -166,7 +166,7 @@ static void test_list_is_complete(void **state)
         FILE *list;
         struct expectation e;
         bool found = false;
-        if (!has_extension(entry->d_name, ".onnx.prototxt.caffemodel.png.jpg.bmp.ppm.npy"))
+        if (!has_extension(entry->d_name, ".onnx.prototxt.caffemodel.pb.png.jpg.bmp.ppm.npy"))
             continue;
         list = open_list();
         while (!found && next_expectation(list, &e))

@@ -83,7 +83,7 @@ bool extremes_check(const struct kdevices *devices)
         {TF2_ACTIVATION_AFFINE, 0, 2},      {TF2_ACTIVATION_POW, 2, 0},
         {TF2_ACTIVATION_POW, 3, 0},         {TF2_ACTIVATION_POW, 0.5f, 0},
         {TF2_ACTIVATION_POW, -1, 0},        {TF2_ACTIVATION_POW, 0, 0},
-        {TF2_ACTIVATION_POW, 1.5f, 0},
+        {TF2_ACTIVATION_POW, 1.5f, 0},      {TF2_ACTIVATION_ERF, 0, 0},
     };
     bool good = true;
     for (size_t i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++)

@@ -24,7 +24,7 @@ static tf2_tensor_id any_tensor(struct kgraph *k, int64_t low, int64_t high)
 
 static void activation(struct kgraph *k)
 {
-    enum tf2_activation_kind kind = (enum tf2_activation_kind)krange(k, 0, 14);
+    enum tf2_activation_kind kind = (enum tf2_activation_kind)krange(k, 0, 15);
     if (kind == TF2_ACTIVATION_LOG || kind == TF2_ACTIVATION_SQRT || kind == TF2_ACTIVATION_POW)
         k->data = kchance(k, 8) ? KDATA_SIGNED : KDATA_POSITIVE;
     tf2_tensor_id x = any_tensor(k, 1, 6);
@@ -196,6 +196,21 @@ static void eltwise_cross(struct kgraph *k)
     koutput(k, knode(k, TF2_OP_ELTWISE, &attr, KIN(y, x)));
 }
 
+/* Three operands that broadcast; what is chosen by has zeros. */
+static void select_one(struct kgraph *k)
+{
+    const struct tf2_eltwise_attr attr = {.kind = TF2_ELTWISE_SELECT};
+    struct tf2_shape shape = any_shape(k);
+    tf2_tensor_id in[3];
+    for (size_t i = 0; i < 3; i++)
+        in[i] = operand(k, shape);
+    in[krange(k, 0, 2)] = kinput(k, shape);
+    tf2_tensor_id y = knode(k, TF2_OP_ELTWISE, &attr, in, 3);
+    if (kchance(k, 2))
+        y = kactivation(k, y, (enum tf2_activation_kind)krange(k, 1, 9));
+    koutput(k, y);
+}
+
 const struct kfamily families_map[] = {
     {"activation", activation, 0, 0},
     {"activation_long", activation_long, 0, 0},
@@ -205,6 +220,7 @@ const struct kfamily families_map[] = {
     {"scale", scale, 0, 0},
     {"eltwise_two", eltwise_two, 0, 0},
     {"eltwise_many", eltwise_many, 0, 0},
+    {"select", select_one, 0, 0},
     {"eltwise_cross", eltwise_cross, 0, 0},
     {0},
 };

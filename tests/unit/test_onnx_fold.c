@@ -259,10 +259,48 @@ static void test_reduce(void **state)
     onnx_node(&b, "ReduceMean", "a", "v");
     HAS_VALUE(&b, 1.5f);
     open_model(&b, 13);
-    onnx_floats(&b, "a", DIMS(2, 2), NULL);
-    onnx_node(&b, "ReduceSum", "a one", "v");
-    onnx_ints(&b, "one", INTS(1));
-    value_refused(&b, TF2_ERR_UNSUPPORTED, "over all axes");
+    onnx_floats(&b, "a", DIMS(2, 2, 3), (const float[]){1, -2, 3, 4, 5, -6, 7, 8, 9, 10, -11, 12});
+    onnx_node(&b, "ReduceSum", "a axes", "v");
+    onnx_ints(&b, "axes", INTS(0, -1));
+    HAS_VALUE(&b, 26, 14);
+    open_model(&b, 13);
+    onnx_ints(&b, "a", INTS(1, 2));
+    onnx_node(&b, "ReduceMean", "a", "v");
+    value_refused(&b, TF2_ERR_UNSUPPORTED, "of integers");
+    open_model(&b, 13);
+    onnx_ints(&b, "a", INTS(INT64_MAX, 2));
+    onnx_node(&b, "ReduceSum", "a", "v");
+    value_refused(&b, TF2_ERR_VALUE, "overflows");
+}
+
+/* Over the last of two dimensions. */
+static void test_reduce_axis(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        float wanted[2];
+    } rows[] = {
+        {"ReduceL1", {7, 5}},   {"ReduceL2", {5, 5}},      {"ReduceMax", {4, 5}},        {"ReduceMean", {0.5f, 2.5f}},
+        {"ReduceMin", {-3, 0}}, {"ReduceProd", {-12, 0}},  {"ReduceSumSquare", {25, 25}}, {"ReduceSum", {1, 5}},
+    };
+    struct onnx_builder b;
+    for (size_t i = 0; i < TF2__COUNT(rows); i++) {
+        open_model(&b, 13);
+        onnx_floats(&b, "a", DIMS(2, 2), (const float[]){-3, 4, 0, 5});
+        if (strcmp(rows[i].type, "ReduceSum") == 0)
+            onnx_ints(&b, "axis", INTS(1));
+        onnx_node(&b, rows[i].type, strcmp(rows[i].type, "ReduceSum") == 0 ? "a axis" : "a", "v");
+        if (strcmp(rows[i].type, "ReduceSum") != 0)
+            onnx_ints_attr(&b, "axes", INTS(1));
+        onnx_int_attr(&b, "keepdims", i % 2 ? 0 : 1);
+        has_value(&b, rows[i].wanted, 2);
+    }
+    open_model(&b, 13);
+    onnx_list(&b, "a", FLOATS(-2, 0.5f, 3));
+    onnx_float(&b, "low", -1);
+    onnx_node(&b, "Clip", "a low", "v");
+    HAS_VALUE(&b, -1, 0.5f, 3);
 }
 
 /* ---- moving ---- */
@@ -438,7 +476,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_int_binary), cmocka_unit_test(test_overflow), cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_unary),      cmocka_unit_test(test_cast),     cmocka_unit_test(test_logic),
-        cmocka_unit_test(test_reduce),     cmocka_unit_test(test_movers),   cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_reduce), cmocka_unit_test(test_reduce_axis),     cmocka_unit_test(test_movers),   cmocka_unit_test(test_slices),
         cmocka_unit_test(test_constants),  cmocka_unit_test(test_made),     cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

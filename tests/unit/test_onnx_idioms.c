@@ -330,7 +330,87 @@ static void test_expand_idiom(void **state)
     onnx_import_free(&im);
     one_node(&b, 13, "Expand", "x t", DIMS(1, 1, 6));
     onnx_ints(&b, "t", INTS(1, 4, 6));
-    onnx_refused(&b, TF2_ERR_UNSUPPORTED, "Expand", "only supported on constants");
+    im = onnx_imported(&b);
+    onnx_has_constant(&im, onnx_has_node(&im, 0, TF2_OP_ELTWISE, "y", "1x4x6"), 1, "1x4x1");
+    onnx_has_batch(&im, 3, "3x4x6");
+    onnx_import_free(&im);
+    one_node(&b, 13, "Expand", "x t", DIMS(1, 2, 6));
+    onnx_ints(&b, "t", INTS(1, 4, 6));
+    onnx_refused(&b, TF2_ERR_SHAPE, "Expand", "1x2x6 does not broadcast");
+}
+
+/* ---- reshape to rows, softmax, reshape back ---- */
+
+/* x [n, 4, h, w] turned to [n, h, w, 4]. back: what the second reshape makes; NULL: the shape before the first one. */
+static void open_rows(struct onnx_builder *b, const char *softmax, int64_t axis, const int64_t *back, size_t n)
+{
+    onnx_open(b, 13);
+    onnx_input(b, "x", DIMS(1, 4, 6, 8));
+    onnx_node(b, "Transpose", "x", "t");
+    onnx_ints_attr(b, "perm", INTS(0, 2, 3, 1));
+    onnx_ints(b, "to_rows", INTS(-1, 4));
+    onnx_node(b, "Reshape", "t to_rows", "rows");
+    onnx_node(b, softmax, "rows", "s");
+    if (strstr(softmax, "Softmax"))
+        onnx_int_attr(b, "axis", axis);
+    if (back)
+        onnx_ints(b, "back", back, n);
+    else
+        onnx_node(b, "Shape", "t", "back");
+    onnx_node(b, "Reshape", "s back", "y");
+    onnx_output(b, "y");
+}
+
+/* It is a softmax over the last dimension, for every batch and size, which the second reshape cannot say. */
+static void test_softmax_of_rows(void **state)
+{
+    static const char *const types[] = {"Softmax", "LogSoftmax"};
+    const struct tf2_shape larger = SHAPE(3, 4, 10, 9);
+    (void)state;
+    for (int form = 0; form < 4; form++) {
+        struct onnx_builder b;
+        open_rows(&b, types[form % 2], form < 2 ? 1 : -1, NULL, 0);
+        struct onnx_import im = onnx_imported(&b);
+        const struct tf2__node *node = onnx_has_node(&im, im.graph->n_nodes - 1, TF2_OP_SOFTMAX, "y", "1x6x8x4");
+        const struct tf2_softmax_attr *attr = node->attr;
+        assert_int_equal(attr->axis, -1);
+        assert_int_equal(attr->log, form % 2);
+        assert_false(attr->flatten);
+        assert_int_equal(im.graph->nodes[im.graph->tensors[node->in[0]].producer].op->id, TF2_OP_TRANSPOSE);
+        onnx_has_shape_for(&im, &larger, "3x10x9x4");
+        onnx_import_free(&im);
+    }
+}
+
+/* Over columns, another function, numbers for one size, another shape at the end, other rows: as written. */
+static void test_no_softmax_of_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        int64_t axis, back[4];
+        size_t n;
+    } cases[] = {
+        {"Softmax", 0, {0}, 0},
+        {"Sigmoid", 1, {0}, 0},
+        {"Softmax", 1, {1, 6, 8, 4}, 4},
+        {"Softmax", 1, {1, 8, 6, 4}, 4},
+        {"Softmax", 1, {1, 48, 4}, 3},
+    };
+    for (size_t i = 0; i < TF2__COUNT(cases); i++) {
+        struct onnx_builder b;
+        open_rows(&b, cases[i].type, cases[i].axis, cases[i].n ? cases[i].back : NULL, cases[i].n);
+        struct onnx_import im = onnx_imported(&b);
+        assert_int_equal(im.graph->nodes[im.graph->n_nodes - 1].op->id, TF2_OP_RESHAPE);
+        onnx_import_free(&im);
+    }
+    struct onnx_builder b; /* rows of two pixels */
+    open_rows(&b, "Softmax", 1, NULL, 0);
+    Tf2__Onnx__TensorProto *rows = b.graph->initializer[0];
+    memcpy(rows->raw_data.data, (const int64_t[]){-1, 8}, 2 * sizeof(int64_t));
+    struct onnx_import im = onnx_imported(&b);
+    assert_int_equal(im.graph->nodes[im.graph->n_nodes - 1].op->id, TF2_OP_RESHAPE);
+    onnx_import_free(&im);
 }
 
 int main(void)
@@ -341,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_batch_twice),   cmocka_unit_test(test_shuffle_idiom),
         cmocka_unit_test(test_pixels_idiom),  cmocka_unit_test(test_upsample_idiom),
         cmocka_unit_test(test_slice_idiom),   cmocka_unit_test(test_expand_idiom),
+        cmocka_unit_test(test_softmax_of_rows), cmocka_unit_test(test_no_softmax_of_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,7 +98,9 @@ static void test_qdq(void **state)
         struct onnx_builder b;
         parameters(&b, INT8, w, 0);
         onnx_node(&b, "QuantizeLinear", "x xs xz", "xq");
-        onnx_node(&b, "DequantizeLinear", "xq xs xz", "xd");
+        onnx_node(&b, "Cast", "xq", "xc"); /* to what it is: PyTorch writes that */
+        onnx_int_attr(&b, "to", INT8);
+        onnx_node(&b, "DequantizeLinear", relu ? "xq xs xz" : "xc xs xz", "xd");
         onnx_node(&b, "DequantizeLinear", "w ws wz", "wd");
         onnx_int_attr(&b, "axis", 0);
         onnx_node(&b, "DequantizeLinear", "b bs", "bd");
@@ -109,6 +111,39 @@ static void test_qdq(void **state)
         onnx_node(&b, "DequantizeLinear", "yq ys yz", "y");
         onnx_output(&b, "y");
         check(&b, input, relu ? positive : sums, 4, 3);
+    }
+}
+
+/*
+ * Zero points per channel, 4 and 10, as a summand in front and behind; 0.5 is left over in channel 0.
+ * x = (3, -1; 2, 4): q = (9, 1; 14, 18), less the zero points (5, -3; 4, 8). Sums of channel 0: 11, -21; of channel 1:
+ * 442, 762. v: 2.75, -5.25; 55.25, 95.25. With 2.25 in place of 2 there are no such zero points: 4.75, -11.25; 109.25,
+ * 189.25 from floats.
+ */
+static void test_shift(void **state)
+{
+    static const int8_t w[] = {3, -2, 10, 100};
+    static const float wanted[][4] = {{6, -10, 110, 190}, {4, -12, 110, 190}};
+    (void)state;
+    for (int form = 0; form < 2; form++) {
+        struct onnx_builder b;
+        parameters(&b, INT8, w, 0);
+        zero_point(&b, "zero", UINT8, 0);
+        onnx_floats(&b, "front", DIMS(2, 1, 1), (const float[]){1.5f, 5});
+        onnx_floats(&b, "behind", DIMS(2, 1, 1), (const float[]){form ? 2.25f : 2, 5});
+        onnx_node(&b, "Add", "x front", "a");
+        onnx_node(&b, "QuantizeLinear", "a xs zero", "xq");
+        onnx_node(&b, "DequantizeLinear", "xq xs zero", "xd");
+        onnx_node(&b, "Sub", "xd behind", "s");
+        onnx_node(&b, "DequantizeLinear", "w ws wz", "wd");
+        onnx_int_attr(&b, "axis", 0);
+        onnx_node(&b, "DequantizeLinear", "b bs", "bd");
+        onnx_int_attr(&b, "axis", 0);
+        onnx_node(&b, "Conv", "s wd bd", "c");
+        onnx_node(&b, "QuantizeLinear", "c ys yz", "yq");
+        onnx_node(&b, "DequantizeLinear", "yq ys yz", "y");
+        onnx_output(&b, "y");
+        check(&b, input, wanted[form], 4, form ? 4 : 3);
     }
 }
 
@@ -255,7 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_qdq),
-        cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_shift), cmocka_unit_test(test_residual),
         cmocka_unit_test(test_qlinear_conv),
         cmocka_unit_test(test_qlinear_matmul),
         cmocka_unit_test(test_lookup),

@@ -175,7 +175,28 @@ static void test_gather(void **state)
     one_node(&b, 11, "Gather", "x i", DIMS(0, 6, 5));
     onnx_ints(&b, "i", INTS(0, 1, 3));
     onnx_int_attr(&b, "axis", 1);
-    onnx_refused(&b, TF2_ERR_UNSUPPORTED, "evenly spaced");
+    im = onnx_imported(&b);
+    has_slice(&im, 0, "y.slice", "1x2x5", 1, 0, 2, 1);
+    has_slice(&im, 1, "y.slice_1", "1x1x5", 1, 3, 4, 1);
+    onnx_has_node(&im, 2, TF2_OP_CONCAT, "y", "1x3x5");
+    onnx_import_free(&im);
+    one_node(&b, 11, "Gather", "x i", DIMS(0, 6, 5));
+    onnx_ints(&b, "i", INTS(5, 5, 4, 2, 0, -6));
+    onnx_int_attr(&b, "axis", 1);
+    im = onnx_imported(&b);
+    has_slice(&im, 0, "y.slice", "1x1x5", 1, 5, 6, 1);
+    has_slice(&im, 1, "y.slice_1", "1x2x5", 1, 5, 3, -1);
+    has_slice(&im, 2, "y.slice_2", "1x2x5", 1, 2, INT64_MIN, -2);
+    has_slice(&im, 3, "y.slice_3", "1x1x5", 1, 0, 1, 1);
+    onnx_has_node(&im, 4, TF2_OP_CONCAT, "y", "1x6x5");
+    onnx_import_free(&im);
+    int64_t many[129]; /* squares, no two steps the same */
+    for (int64_t i = 0; i < 129; i++)
+        many[i] = i * i % 97;
+    one_node(&b, 11, "Gather", "x i", DIMS(0, 97, 5));
+    onnx_ints(&b, "i", many, 129);
+    onnx_int_attr(&b, "axis", 1);
+    onnx_refused(&b, TF2_ERR_UNSUPPORTED, "more than 64 evenly spaced parts");
     one_node(&b, 11, "Gather", "x i", DIMS(0, 6, 5));
     onnx_ints(&b, "i", INTS(6));
     onnx_int_attr(&b, "axis", 1);

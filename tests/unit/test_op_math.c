@@ -137,6 +137,7 @@ static void eltwise_kinds(void **unused)
     } cases[] = {
         {TF2_ELTWISE_SUM, 3, {5.5f, 11, -1}}, {TF2_ELTWISE_PROD, 3, {2, -80, -36}},
         {TF2_ELTWISE_MAX, 3, {4, 8, 3}},      {TF2_ELTWISE_MIN, 3, {.5f, -2, -6}},
+        {TF2_ELTWISE_SELECT, 3, {4, 8, -6}},
         {TF2_ELTWISE_SUB, 2, {-3, -7, 9}},    {TF2_ELTWISE_DIV, 2, {.25f, -.4f, -.5f}},
     };
     (void)unused;

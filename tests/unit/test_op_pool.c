@@ -103,6 +103,19 @@ static void global(void **unused)
     ops_expect(TF2_OP_POOL, &attr, &in, 1, SHAPE(1, 2, 1, 1), (float[]){4, -1}, 0);
 }
 
+/* A kernel of 0: all of this dimension, whatever its extent is. */
+static void whole_extent(void **unused)
+{
+    struct tf2_pool_attr attr = {.kind = TF2_POOL_AVG, .window = {.kernel = {1, 0}}};
+    (void)unused;
+    struct ops_tensor in = ops_values(SHAPE(1, 1, 2, 2), (float[]){1, 2, 3, 8});
+    ops_expect(TF2_OP_POOL, &attr, &in, 1, SHAPE(1, 1, 2, 1), (float[]){1.5f, 5.5f}, 0);
+    attr.window.kernel[0] = 0;
+    attr.window.kernel[1] = 1;
+    in = ops_values(SHAPE(1, 1, 3, 1), (float[]){1, 2, 9});
+    ops_expect(TF2_OP_POOL, &attr, &in, 1, SHAPE(1, 1, 1, 1), (float[]){4}, 0);
+}
+
 /* Padding is not a pixel of value 0. */
 static void maximum_ignores_padding(void **unused)
 {
@@ -234,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),         cmocka_unit_test(values),
+        cmocka_unit_test(whole_extent),
         cmocka_unit_test(global),        cmocka_unit_test(maximum_ignores_padding),
         cmocka_unit_test(random_shapes), cmocka_unit_test(automatic_padding),
     };

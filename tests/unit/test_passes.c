@@ -405,6 +405,9 @@ static void test_fold_input_scale_refused(void **state)
     net_output(&net, shown);
     net_output(&net, net_conv(&net, shown, 3, 3, 1, true));
     net_output(&net, net_gemm(&net, net_scale(&net, x, true), 3, -1, true)); /* along the width */
+    /* A reader whose second input is a scalar, not weights. */
+    const tf2_tensor_id scalar = net_filled(&net, 0.5f, (struct tf2_shape){.n_dims = 0});
+    net_output(&net, net_eltwise(&net, TF2_ELTWISE_MAX, net_scale(&net, x, true), scalar));
     is_silent(&net, "fold-input-scale");
     net_close(&net);
 }

@@ -215,7 +215,7 @@ static const struct case_of cases[] = {
     {"softmax.log", 255, NULL, TF2_ERR_FORMAT, "a flag is 255"},
     {"quantize.activation", 1, NULL, TF2_OK, NULL},
     {"quantize.activation", 3, NULL, TF2_ERR_UNSUPPORTED, "activation 3 on integers"},
-    {"conv.activation", 15, NULL, TF2_ERR_UNSUPPORTED, "activation 15, this version knows 0 to 14"},
+    {"conv.activation", 16, NULL, TF2_ERR_UNSUPPORTED, "activation 16, this version knows 0 to 15"},
     {"conv.activation", 4, NULL, TF2_ERR_UNSUPPORTED, "activation 4 on integers"},
     {"conv.alpha", NAN_BITS, NULL, TF2_ERR_VALUE, "clip from nan"},
     {"conv.beta", NAN_BITS, NULL, TF2_ERR_VALUE, "clip from -1 to nan"},

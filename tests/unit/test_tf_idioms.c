@@ -106,7 +106,19 @@ static void test_no_prelu(void **state)
     tf_node(&b, "Greater", "g", "x half");
     tf_node(&b, "Mul", "s", "x a");
     tf_node(&b, "Select", "y", "g x s");
-    tf_refused(&b, TF2_ERR_UNSUPPORTED, "'g' (Greater)");
+    check(&b, (const float[]){-0.25f, 3, -0.75f, 2}, TF2_OP_PRELU, 0);
+    open_map(&b);
+    tf_float(&b, "big", 2.5f);
+    tf_node(&b, "Greater", "g", "x big");
+    tf_node(&b, "Mul", "s", "x a");
+    tf_node(&b, "SelectV2", "y", "g x s");
+    check(&b, (const float[]){-0.25f, 3, -0.75f, 8}, TF2_OP_PRELU, 0);
+    open_map(&b); /* a list chooses items of a batch */
+    tf_node(&b, "Reshape", "flat", "x minus");
+    tf_ints(&b, "minus", INTS(-1));
+    tf_node(&b, "Greater", "g", "flat half");
+    tf_node(&b, "Select", "y", "g x x");
+    tf_refused(&b, TF2_ERR_UNSUPPORTED, "'y' (Select)", "chooses items of a batch");
 }
 
 static void test_leaky(void **state)
@@ -163,7 +175,10 @@ static void test_no_softmax(void **state)
     tf_node(&b, "Sum", "sum", "other axis");
     tf_bool_attr(&b, "keep_dims", true);
     tf_node(&b, "RealDiv", "y", "exp sum");
-    tf_refused(&b, TF2_ERR_UNSUPPORTED, "'sum' (Sum)");
+    const float e = expf(-1), sums[2] = {1 + expf(4), expf(-2) + expf(3)};
+    check(
+        &b, (const float[]){e / sums[0], expf(3) / sums[0], expf(-3) / sums[1], expf(2) / sums[1]}, TF2_OP_SOFTMAX,
+        0);
 }
 
 static void test_dropout(void **state)

@@ -131,10 +131,37 @@ static void test_reductions(void **state)
         tf_bool_attr(&b, "keep_dims", keep);
         check_ramp(&b, !keep ? "1x3" : last ? "1x1x1x3" : "1x3x1x1", wanted);
     }
+}
+
+/* What stays has the file's order. */
+static void test_other_reductions(void **state)
+{
+    static const struct {
+        const char *op;
+        int64_t axis;
+        bool keep;
+        const char *shape;
+        float wanted[6];
+    } cases[] = {
+        {"Mean", 3, false, "1x2x2", {1, 4, 7, 10}},
+        {"Mean", -1, true, "1x2x2x1", {1, 4, 7, 10}},
+        {"Sum", 1, false, "1x2x3", {6, 8, 10, 12, 14, 16}},
+        {"Min", 2, true, "1x2x1x3", {0, 1, 2, 6, 7, 8}},
+        {"Max", 2, false, "1x2x3", {3, 4, 5, 9, 10, 11}},
+    };
+    struct tf_builder b;
+    (void)state;
+    for (size_t i = 0; i < TF2__COUNT(cases); i++) {
+        open_ramp(&b, true);
+        tf_int(&b, "axis", cases[i].axis);
+        tf_node(&b, cases[i].op, "y", "map axis");
+        tf_bool_attr(&b, "keep_dims", cases[i].keep);
+        check_ramp(&b, cases[i].shape, cases[i].wanted);
+    }
     open_ramp(&b, true);
-    tf_int(&b, "axes", 3);
-    tf_node(&b, "Mean", "y", "map axes");
-    tf_refused(&b, TF2_ERR_UNSUPPORTED, "'y' (Mean)", "all spatial dimensions");
+    tf_int(&b, "axis", 2);
+    tf_node(&b, "Prod", "y", "map axis");
+    tf_refused(&b, TF2_ERR_UNSUPPORTED, "'y' (Prod)", "only supported on constants");
 }
 
 /* Softmax over the last dimension, and the sums of a matrix product. */
@@ -354,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_batch_norm),
         cmocka_unit_test(test_written_batch_norm),
         cmocka_unit_test(test_reductions),
+        cmocka_unit_test(test_other_reductions),
         cmocka_unit_test(test_head),
         cmocka_unit_test(test_pads),
         cmocka_unit_test(test_resize),

@@ -17,6 +17,7 @@ enum map_op {
     MAP_DIV = 6,
     MAP_AFFINE = 7,
     MAP_PRELU = 8,
+    MAP_SELECT = 9,
 };
 
 #define PIECE 2048 /* elements of the inner dimension that one work item does */
@@ -195,17 +196,25 @@ static enum map_op eltwise_op(enum tf2_eltwise_kind kind)
         return MAP_SUB;
     case TF2_ELTWISE_DIV:
         return MAP_DIV;
+    case TF2_ELTWISE_SELECT:
+        return MAP_SELECT;
     }
     return MAP_COPY;
 }
 
-/* y = in[0] . in[1]; then y = y . in[k] for the others. */
+/* y = in[0] . in[1]; then y = y . in[k] for the others. A choice takes its three at once. */
 static enum tf2_status eltwise_make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
     const struct tf2_eltwise_attr *attr = step->node->attr;
     struct map m = step_map(build, step, eltwise_op(attr->kind));
     m.n_operands = 3;
     m.a = tf2__cl_operand_broadcast(build->plan, step->in[0], &m.shape);
+    if (attr->kind == TF2_ELTWISE_SELECT) {
+        m.b = tf2__cl_operand_broadcast(build->plan, step->in[1], &m.shape);
+        m.c = tf2__cl_operand_broadcast(build->plan, step->in[2], &m.shape);
+        m.n_operands = 4;
+        return make_map(build, &m);
+    }
     m.p = attr->has_coefficients ? attr->coefficient[0] : 1.0f;
     for (uint32_t k = 1; k < step->n_in; k++) {
         m.b = tf2__cl_operand_broadcast(build->plan, step->in[k], &m.shape);

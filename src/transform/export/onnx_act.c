@@ -20,7 +20,7 @@ static const struct {
     [TF2_ACTIVATION_EXP] = {"Exp", false, false},
     [TF2_ACTIVATION_LOG] = {"Log", false, false},
     [TF2_ACTIVATION_SQRT] = {"Sqrt", false, false},
-    [TF2_ACTIVATION_POW] = {NULL, false, false}, /* the last one: gives the table its length */
+    [TF2_ACTIVATION_ERF] = {"Erf", false, false},
 };
 
 /* A node that is the graph's own (tf2__export_main) or one behind it (tf2__export_op). */

@@ -63,6 +63,7 @@ static const struct {
     [TF2_ELTWISE_SUM] = {"Add", "Sum"}, [TF2_ELTWISE_PROD] = {"Mul", NULL},
     [TF2_ELTWISE_MAX] = {"Max", "Max"}, [TF2_ELTWISE_MIN] = {"Min", "Min"},
     [TF2_ELTWISE_SUB] = {"Sub", NULL},  [TF2_ELTWISE_DIV] = {"Div", NULL},
+    [TF2_ELTWISE_SELECT] = {NULL, NULL},
 };
 
 const char *tf2__export_eltwise(struct tf2__export *e, const struct tf2__node *node)
@@ -77,6 +78,10 @@ const char *tf2__export_eltwise(struct tf2__export *e, const struct tf2__node *n
     }
     if (node->n_in > 2 && eltwise_types[attr->kind].more)
         return tf2__export_main(e, eltwise_types[attr->kind].more, in, node->n_in);
+    if (attr->kind == TF2_ELTWISE_SELECT) {
+        const char *positive = tf2__export_op(e, "Greater", TF2__EXPORT_IN(in[0], tf2__export_number(e, "zero", 0)));
+        return tf2__export_main(e, "Where", TF2__EXPORT_IN(positive, in[1], in[2]));
+    }
     const char *type = eltwise_types[attr->kind].two, *y = in[0];
     for (uint32_t k = 1; k < node->n_in; k++)
         y = (k + 1 < node->n_in ? tf2__export_op : tf2__export_main)(e, type, TF2__EXPORT_IN(y, in[k]));

@@ -14,6 +14,7 @@
 /* The bytes to import. They stay mapped until the import is done, not longer. */
 struct tf2__source {
     const char *name; /* for messages: the path */
+    const char *path; /* the file, which may name others in its folder; NULL: only in memory */
     const unsigned char *data;
     size_t size_bytes;
     const char *weights_name; /* NULL: none given */

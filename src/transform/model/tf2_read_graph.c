@@ -163,10 +163,10 @@ static struct tf2_activation read_activation(struct tf2__cursor *c)
     a.kind = (enum tf2_activation_kind)kind;
     a.alpha = tf2__cursor_f32(c, "alpha of an activation");
     a.beta = tf2__cursor_f32(c, "beta of an activation");
-    if (kind > TF2_ACTIVATION_POW)
+    if (kind > TF2_ACTIVATION_ERF)
         tf2__cursor_fail(
             c, at, TF2_ERR_UNSUPPORTED, "activation %u, this version knows 0 to %d", kind,
-            TF2_ACTIVATION_POW);
+            TF2_ACTIVATION_ERF);
     return a;
 }
 

@@ -44,6 +44,8 @@ double tf2__activation_value(const struct tf2_activation *a, double x)
         return a->alpha * x + a->beta;
     case TF2_ACTIVATION_POW:
         return pow(x, a->alpha);
+    case TF2_ACTIVATION_ERF:
+        return erf(x);
     }
     return x;
 }
@@ -65,7 +67,7 @@ static enum tf2_status infer(
 {
     const struct tf2_activation *a = attr;
     (void)n_in;
-    if ((unsigned)a->kind > TF2_ACTIVATION_POW)
+    if ((unsigned)a->kind > TF2_ACTIVATION_ERF)
         return tf2__fail(error, TF2_ERR_VALUE, "no activation has number %d", (int)a->kind);
     if (a->kind == TF2_ACTIVATION_CLIP && !(a->alpha <= a->beta))
         return tf2__fail(

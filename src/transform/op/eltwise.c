@@ -35,12 +35,14 @@ broadcast(struct tf2_shape *out, const struct tf2_shape *in, uint32_t number, st
 
 static enum tf2_status check_attr(const struct tf2_eltwise_attr *a, uint32_t n_in, struct tf2_error *error)
 {
-    if ((unsigned)a->kind > TF2_ELTWISE_DIV)
+    if ((unsigned)a->kind > TF2_ELTWISE_SELECT)
         return tf2__fail(error, TF2_ERR_VALUE, "no kind of eltwise has number %d", (int)a->kind);
     if ((a->kind == TF2_ELTWISE_SUB || a->kind == TF2_ELTWISE_DIV) && n_in != 2)
         return tf2__fail(
             error, TF2_ERR_VALUE, "%s of %u inputs, wanted 2",
             a->kind == TF2_ELTWISE_SUB ? "difference" : "quotient", n_in);
+    if (a->kind == TF2_ELTWISE_SELECT && n_in != 3)
+        return tf2__fail(error, TF2_ERR_VALUE, "choice of %u inputs, wanted 3", n_in);
     if (a->has_coefficients && a->kind != TF2_ELTWISE_SUM)
         return tf2__fail(
             error, TF2_ERR_VALUE, "coefficients with kind %d, wanted a sum (kind %d)", (int)a->kind,
@@ -92,6 +94,8 @@ static double combine(const struct tf2_eltwise_attr *a, double y, double x)
         return y - x;
     case TF2_ELTWISE_DIV:
         return y / x;
+    case TF2_ELTWISE_SELECT:
+        break; /* see eval */
     }
     return y;
 }
@@ -105,6 +109,11 @@ static void eval(const void *attr, const struct tf2__view *in, uint32_t n_in, co
         wide[i] = widen(&in[i], &out->shape);
     for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
         double y = 0;
+        if (a->kind == TF2_ELTWISE_SELECT) {
+            const bool first = *tf2__walk_at(&walk, &wide[0]) > 0;
+            *tf2__walk_at(&walk, out) = *tf2__walk_at(&walk, &wide[first ? 1 : 2]);
+            continue;
+        }
         for (uint32_t i = 0; i < n_in; i++) {
             double x = *tf2__walk_at(&walk, &wide[i]);
             if (a->has_coefficients)
@@ -175,7 +184,8 @@ static void combine_row(
             v[i] = TF2__MIN(v[i], term[x[i * step]]);
         break;
     case TF2_ELTWISE_DIV:
-        break; /* check has refused it */
+    case TF2_ELTWISE_SELECT:
+        break; /* check has refused them */
     }
 }
 
@@ -218,8 +228,9 @@ static enum tf2_status int8_check(
 {
     const struct tf2_eltwise_attr *a = attr;
     TF2__TRY(tf2__int8_check_output(out, false, error));
-    if (a->kind == TF2_ELTWISE_DIV)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a quotient of integers");
+    if (a->kind == TF2_ELTWISE_DIV || a->kind == TF2_ELTWISE_SELECT)
+        return tf2__fail(
+            error, TF2_ERR_UNSUPPORTED, "a %s of integers", a->kind == TF2_ELTWISE_DIV ? "quotient" : "choice");
     if (a->kind == TF2_ELTWISE_PROD && n_in != 2)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a product of %u inputs on integers, wanted 2", n_in);
     for (uint32_t i = 0; i < n_in; i++) {

@@ -150,7 +150,7 @@ enum tf2_status tf2__pool_resolve(
     if ((unsigned)attr->rounding > TF2_POOL_CEIL)
         return tf2__fail(error, TF2_ERR_VALUE, "no pool rounding has number %d", (int)attr->rounding);
     for (uint32_t d = 0; d < in->n_dims - 2; d++)
-        kernel[d] = attr->global ? in->dim[2 + d] : attr->window.kernel[d];
+        kernel[d] = attr->global || attr->window.kernel[d] == 0 ? in->dim[2 + d] : attr->window.kernel[d];
     TF2__TRY(tf2__window_resolve(
         attr->global ? &whole : &attr->window, kernel, attr->rounding, in, dims, n_spatial, error));
     for (uint32_t d = 0; d < *n_spatial; d++)

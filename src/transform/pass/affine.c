@@ -137,7 +137,7 @@ static bool read_eltwise(
     const struct tf2_graph *graph = affine->graph;
     const struct tf2_eltwise_attr *attr = node->attr;
     bool weighted = attr->kind == TF2_ELTWISE_SUM && attr->has_coefficients;
-    if (attr->kind == TF2_ELTWISE_MAX || attr->kind == TF2_ELTWISE_MIN ||
+    if (attr->kind == TF2_ELTWISE_MAX || attr->kind == TF2_ELTWISE_MIN || attr->kind == TF2_ELTWISE_SELECT ||
         (attr->kind == TF2_ELTWISE_DIV && node->in[0] != x))
         return false;
     for (size_t c = 0; c < affine->n; c++) {

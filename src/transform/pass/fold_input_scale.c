@@ -22,19 +22,19 @@ struct layout {
 static bool find_layout(
     const struct tf2_graph *graph, const struct tf2__node *node, size_t n_channels, struct layout *layout)
 {
+    size_t group = 1;
+    if (node->op->id != TF2_OP_CONV && node->op->id != TF2_OP_GEMM)
+        return false;
     const struct tf2_shape *x = &graph->tensors[node->in[0]].shape;
     const struct tf2_shape *w = &graph->tensors[node->in[1]].shape;
-    size_t row = (size_t)(tf2_shape_count(w) / w->dim[0]), group = 1;
+    const size_t row = (size_t)(tf2_shape_count(w) / w->dim[0]);
     layout->n_out = (size_t)w->dim[0];
+    layout->n_in = n_channels;
     if (node->op->id == TF2_OP_CONV) {
         const struct tf2_conv_attr *attr = node->attr;
         group = attr->group ? (size_t)attr->group : 1;
         layout->n_in = (size_t)w->dim[1];
-    } else if (node->op->id == TF2_OP_GEMM) {
-        if (tf2__rewrite_axis(((const struct tf2_gemm_attr *)node->attr)->axis, x->n_dims) != 1)
-            return false;
-        layout->n_in = n_channels;
-    } else {
+    } else if (tf2__rewrite_axis(((const struct tf2_gemm_attr *)node->attr)->axis, x->n_dims) != 1) {
         return false;
     }
     layout->inner = row / layout->n_in;

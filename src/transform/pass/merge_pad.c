@@ -90,7 +90,7 @@ static bool pad_pool(
     if (pool->global || pool->rounding != TF2_POOL_FLOOR)
         return false;
     for (uint32_t d = 0; d < n_spatial; d++) {
-        if (pool->window.dilation[d] > 1)
+        if (pool->window.dilation[d] > 1 || pool->window.kernel[d] == 0)
             return false;
     }
     if (pool->kind == TF2_POOL_MAX)

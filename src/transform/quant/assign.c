@@ -128,7 +128,7 @@ static bool has_int_form(const struct tf2_graph *graph, const struct tf2__node *
         return tf2__scheme_is_data(graph, node, 0);
     if (node->op->id == TF2_OP_ELTWISE) {
         const struct tf2_eltwise_attr *attr = node->attr;
-        if (attr->kind == TF2_ELTWISE_DIV || (attr->kind == TF2_ELTWISE_PROD && node->n_in != 2) ||
+        if (attr->kind >= TF2_ELTWISE_DIV || (attr->kind == TF2_ELTWISE_PROD && node->n_in != 2) ||
             node->n_in > MAX_ELTWISE_INPUTS)
             return false;
         return all_data(graph, node);

@@ -203,7 +203,7 @@ static enum tf2_status lower_table(
 static bool is_integer_eltwise(const struct tf2__node *node)
 {
     const struct tf2_eltwise_attr *attr = node->attr;
-    return attr->kind != TF2_ELTWISE_DIV && (attr->kind != TF2_ELTWISE_PROD || node->n_in == 2) &&
+    return attr->kind < TF2_ELTWISE_DIV && (attr->kind != TF2_ELTWISE_PROD || node->n_in == 2) &&
            node->n_in <= MAX_ELTWISE_INPUTS;
 }
 
@@ -503,6 +503,7 @@ enum tf2_status tf2__quant_lower(struct tf2_graph **graph, struct tf2_error *err
     struct tf2__lowering l = {.from = *graph};
     if (!has_roundings(*graph))
         return TF2_OK;
+    TF2__TRY(tf2__lower_shifts(*graph, error));
     enum tf2_status status = tf2_graph_create(&env, &l.to, error);
     if (status == TF2_OK)
         status = tf2__uses_init(&l.uses, l.from, error);

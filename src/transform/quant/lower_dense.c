@@ -90,17 +90,17 @@ static bool sums_fit(const struct dense *d)
     return true;
 }
 
-static bool find_dense(const struct tf2__lowering *l, const struct tf2__node *node, struct dense *d)
+/* x: of the node's input. */
+static bool find_dense(
+    const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__quant *x, struct dense *d)
 {
-    *d = (struct dense){.node = node, .w = &l->from->tensors[node->in[1]]};
-    d->in[0] = l->u8[node->in[0]];
-    d->x = l->to->tensors[d->in[0]].quant;
+    *d = (struct dense){.node = node, .w = &graph->tensors[node->in[1]], .x = *x};
     d->n_out = d->w->shape.dim[0];
     d->n_k = tf2_shape_count(&d->w->shape) / d->n_out;
     if (node->n_in > 3 || !d->w->data)
         return false;
     if (node->n_in == 3 && node->in[2] != TF2_NO_TENSOR)
-        d->bias = &l->from->tensors[node->in[2]];
+        d->bias = &graph->tensors[node->in[2]];
     if (d->bias && (!d->bias->data || tf2_shape_count(&d->bias->shape) != d->n_out))
         return false;
     if (d->bias && d->bias->steps && d->bias->steps->n_scales > 1 && d->bias->steps->n_scales != d->n_out)
@@ -109,6 +109,13 @@ static bool find_dense(const struct tf2__lowering *l, const struct tf2__node *no
         return false;
     /* A volume has no dimension left; zero points per channel are for the convolution itself. */
     return d->n_parts == 1 || (d->w->shape.n_dims < 2 + TF2_MAX_SPATIAL && !d->x.channel_zero_point);
+}
+
+bool tf2__lower_takes_channels(
+    const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__quant *x)
+{
+    struct dense d;
+    return node->op->id == TF2_OP_CONV && find_dense(graph, node, x, &d);
 }
 
 /* ---- constants ---- */
@@ -262,8 +269,10 @@ enum tf2_status tf2__lower_dense(
     char name[TF2__REWRITE_NAME_BYTES];
     const bool conv = node->op->id == TF2_OP_CONV;
     *out = TF2_NO_TENSOR;
-    if (!find_dense(l, node, &d) || (residual != TF2_NO_TENSOR && d.n_parts > 1))
+    const tf2_tensor_id x = l->u8[node->in[0]];
+    if (!find_dense(l->from, node, &l->to->tensors[x].quant, &d) || (residual != TF2_NO_TENSOR && d.n_parts > 1))
         return TF2_OK;
+    d.in[0] = x;
     d.in[3] = residual;
     TF2__TRY(add_bias(l, &d, error));
     tf2__lower_name(l, tail->name, "u8", name);

@@ -44,4 +44,11 @@ enum tf2_status tf2__lower_dense(
     struct tf2__lowering *l, const struct tf2__node *node, tf2_tensor_id residual,
     const struct tf2__lower_tail *tail, tf2_tensor_id *out, struct tf2_error *error);
 
+/* lower_dense.c: whether the node is a convolution with the integers of a file, on an input with this quantization. */
+bool tf2__lower_takes_channels(
+    const struct tf2_graph *graph, const struct tf2__node *node, const struct tf2__quant *x);
+
+/* shift.c: sums around a rounding become its zero points per channel. Before anything is lowered. */
+enum tf2_status tf2__lower_shifts(struct tf2_graph *graph, struct tf2_error *error);
+
 #endif

@@ -31,13 +31,13 @@ void tf2__quant_name(
     }
 }
 
-/* Scale and batch norm become tables as a whole; a quotient stays float. */
+/* Scale and batch norm become tables as a whole; a quotient and a choice stay float. */
 static bool must_split(const struct tf2__node *node)
 {
     if (tf2__quant_fuses(node->activation.kind))
         return false;
     if (node->op->id == TF2_OP_ELTWISE)
-        return ((const struct tf2_eltwise_attr *)node->attr)->kind != TF2_ELTWISE_DIV;
+        return ((const struct tf2_eltwise_attr *)node->attr)->kind < TF2_ELTWISE_DIV;
     return tf2__scheme_has_weights(node);
 }
 

@@ -17,11 +17,12 @@
 #ifndef TF2__IMPORT_ONNX_INTERNAL_H
 #define TF2__IMPORT_ONNX_INTERNAL_H
 
+#include "common/file.h"
 #include "transform/import/import.h"
 #include "transform/import/onnx/onnx.pb-c.h"
 
 #define TF2__ONNX_MIN_OPSET 7
-#define TF2__ONNX_MAX_OPSET 21
+#define TF2__ONNX_MAX_OPSET 23
 
 /* Lists in attributes and inputs (axes, pads, ...) are at most two numbers per dimension. */
 #define TF2__ONNX_MAX_LIST (2 * TF2_MAX_DIMS)
@@ -136,6 +137,9 @@ struct tf2__onnx {
     uint32_t cap_lane_shapes;
     uint32_t serial;       /* for names made up here */
     uint64_t budget_bytes; /* what folding may still touch, see tf2__onnx_charge */
+    struct tf2__file *files; /* mapped data files */
+    uint32_t n_files;
+    struct tf2__strmap locations; /* where a file lies → index in files */
     bool moves_integers;   /* the node that is converted may read quantized data as floats */
     bool batch_fixed;      /* every input's batch is a number in the file */
     bool warned_batch;
@@ -196,6 +200,18 @@ enum tf2_status tf2__onnx_read_tensor(
     struct tf2__onnx_array *array, struct tf2_error *error);
 bool tf2__onnx_is_float(int32_t type);
 const char *tf2__onnx_type_name(int32_t type);
+
+/* ---- onnx_external.c: data in other files ---- */
+
+/* The budget grows by so many times the size of what is read. */
+#define TF2__ONNX_BUDGET_FACTOR 8
+
+bool tf2__onnx_is_external(const Tf2__Onnx__TensorProto *proto);
+/* The tensor as if its `wanted_bytes` bytes were in the model; they are in a file that stays mapped. */
+enum tf2_status tf2__onnx_read_external(
+    struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what, size_t wanted_bytes,
+    Tf2__Onnx__TensorProto *result, struct tf2_error *error);
+void tf2__onnx_finish_external(struct tf2__onnx *onnx);
 
 /* ---- onnx_value.c: values of a node's inputs and outputs, and the way into the graph ---- */
 
@@ -282,6 +298,46 @@ enum tf2_status tf2__onnx_emit_constant(
 enum tf2_status tf2__onnx_pass(
     struct tf2__onnx *onnx, const struct tf2__onnx_node *node, size_t i, size_t k, struct tf2_error *error);
 
+/* ---- onnx_parts.c: operators that become several nodes ---- */
+
+/* *x becomes a function of *x. */
+enum tf2_status tf2__onnx_part_act(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_activation_kind kind, float alpha, float beta,
+    tf2_tensor_id *x, struct tf2_error *error);
+enum tf2_status tf2__onnx_part_transpose(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const uint32_t *perm, uint32_t n_dims, tf2_tensor_id *x,
+    struct tf2_error *error);
+enum tf2_status tf2__onnx_part_reshape(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const int64_t *dims, uint32_t n_dims, tf2_tensor_id *x,
+    struct tf2_error *error);
+/* *out = a . b */
+enum tf2_status tf2__onnx_part_eltwise(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2_eltwise_kind kind, tf2_tensor_id a,
+    tf2_tensor_id b, tf2_tensor_id *out, struct tf2_error *error);
+/* A constant that is one number. */
+enum tf2_status tf2__onnx_part_number(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, float value, tf2_tensor_id *id, struct tf2_error *error);
+/* *out = condition > 0 ? yes : no, of numbers. */
+enum tf2_status tf2__onnx_part_step(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, tf2_tensor_id condition, float yes, float no,
+    tf2_tensor_id *out, struct tf2_error *error);
+/* Output 0 is this tensor. */
+enum tf2_status tf2__onnx_result(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, tf2_tensor_id id, struct tf2_error *error);
+
+/* ---- onnx_ops_reduce.c ---- */
+
+enum tf2__onnx_reduction {
+    TF2__ONNX_MEAN = 0,
+    TF2__ONNX_SUM = 1,
+    TF2__ONNX_MAX = 2,
+};
+
+/* *x reduced over the axes (bits), which stay with extent 1. */
+enum tf2_status tf2__onnx_part_reduce(
+    struct tf2__onnx *onnx, const struct tf2__onnx_node *node, enum tf2__onnx_reduction reduction, uint32_t axes,
+    tf2_tensor_id *x, struct tf2_error *error);
+
 /* ---- onnx_attr.c ---- */
 
 /* Checks names and types of a node's attributes against the row's list. The first problem is told. */
@@ -358,6 +414,8 @@ bool tf2__onnx_broadcast(const struct tf2_shape *a, const struct tf2_shape *b, s
 enum tf2_status tf2__onnx_parse_slice(
     const struct tf2__onnx_node *node, const struct tf2__onnx_array *const *arrays, uint32_t n_dims,
     struct tf2_slice_attr *slice, struct tf2_error *error);
+/* A slice that takes everything. */
+void tf2__onnx_slice_all(struct tf2_slice_attr *slice, uint32_t n_dims);
 /* The extents of a Split's parts, for an axis of `extent`. */
 enum tf2_status tf2__onnx_parse_split(
     const struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2__onnx_array *sizes,
@@ -390,6 +448,12 @@ enum tf2_status tf2__onnx_emit_lookup(
     struct tf2__onnx *onnx, const struct tf2__onnx_node *node, const struct tf2__onnx_value *value,
     const struct tf2__quant *quant, tf2_tensor_id *id, struct tf2_error *error);
 
+/* ---- onnx_ops_compare.c ---- */
+
+/* Input 0 as truth values: whether it is not 0. */
+enum tf2_status
+tf2__onnx_convert_truth(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error);
+
 /* ---- onnx_table.c ---- */
 
 typedef enum tf2_status (*tf2__onnx_convert_fn)(
@@ -415,15 +479,16 @@ const struct tf2__onnx_op *tf2__onnx_op_at(size_t i);
 
 /* clang-format off */
 #define TF2__ONNX_CONVERTERS(X)                                                                              \
-    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(clip) X(concat) X(conv) X(conv_transpose) X(dequantize)      \
-    X(dropout) X(expand) X(lp_normalization)                                                                              \
-    X(flatten) X(gather) X(gemm) X(global_pool) X(identity) X(lrn) X(matmul) X(max_pool) X(pad) X(pow)       \
-    X(prelu) X(quantize) X(reduce) X(reshape) X(resize) X(slice) X(softmax) X(split) X(squeeze) X(transpose)             \
-    X(unsqueeze) X(upsample) X(variadic)
+    X(act) X(average_pool) X(batch_norm) X(binary) X(cast) X(celu) X(clip) X(compare) X(concat) X(conv)      \
+    X(conv_transpose) X(depth_to_space) X(dequantize) X(dropout) X(expand) X(flatten) X(gather) X(gather_nd) \
+    X(gelu) X(gemm) X(global_pool) X(group_norm) X(identity) X(instance_norm) X(layer_norm) X(logic)         \
+    X(lp_normalization) X(lrn) X(matmul) X(max_pool) X(mish) X(not) X(pad) X(pow) X(prelu) X(quantize)       \
+    X(reduce) X(reshape) X(resize) X(selu) X(sign) X(slice) X(softmax) X(softplus) X(softsign)               \
+    X(space_to_depth) X(split) X(squeeze) X(tile) X(transpose) X(unsqueeze) X(upsample) X(variadic) X(where)
 #define TF2__ONNX_FOLDERS(X)                                                                                 \
-    X(binary) X(cast) X(concat) X(constant) X(constant_of_shape) X(dequantize) X(expand) X(flatten) X(gather) X(identity)  \
-    X(quantize) X(range) X(reduce) X(reshape) X(shape) X(size) X(slice) X(split) X(squeeze) X(tile) X(transpose)         \
-    X(unary) X(unsqueeze) X(variadic) X(where)
+    X(binary) X(cast) X(clip) X(concat) X(constant) X(constant_of_shape) X(dequantize) X(expand) X(flatten)  \
+    X(gather) X(identity) X(quantize) X(range) X(reduce) X(reshape) X(shape) X(size) X(slice) X(split)       \
+    X(squeeze) X(tile) X(transpose) X(unary) X(unsqueeze) X(variadic) X(where)
 /* clang-format on */
 #define TF2__ONNX_DECLARE(name)                                                                              \
     enum tf2_status tf2__onnx_convert_##name(                                                                \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx.c: imports ONNX models (ONNX specification, IR version 3 and later, opsets 7 to 21 of the default
+ * onnx.c: imports ONNX models (ONNX specification, IR version 3 and later, opsets 7 to 23 of the default
  * domain).
  *
  * internal.h has the overview. Problems of single nodes are collected, and all of them are told at once: a
@@ -283,9 +283,10 @@ void tf2__onnx_init(
         .options = options,
         .graph = graph,
         .env = graph->arena.env,
-        .budget_bytes = BUDGET_BYTES + 8 * (uint64_t)source->size_bytes};
+        .budget_bytes = BUDGET_BYTES + TF2__ONNX_BUDGET_FACTOR * (uint64_t)source->size_bytes};
     tf2__arena_init(&onnx->arena, &onnx->env);
     tf2__strmap_init(&onnx->names, &onnx->env);
+    tf2__strmap_init(&onnx->locations, &onnx->env);
 }
 
 void tf2__onnx_finish(struct tf2__onnx *onnx)
@@ -297,6 +298,7 @@ void tf2__onnx_finish(struct tf2__onnx *onnx)
     tf2__onnx__model_proto__free_unpacked(onnx->model, &allocator);
     tf2__free(&onnx->env, onnx->lane_shapes);
     tf2__strmap_finish(&onnx->names);
+    tf2__onnx_finish_external(onnx);
     tf2__arena_finish(&onnx->arena);
 }
 

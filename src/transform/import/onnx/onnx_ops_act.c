@@ -29,6 +29,7 @@ tf2__onnx_convert_act(struct tf2__onnx *onnx, const struct tf2__onnx_node *node,
     } rows[] = {
         {"Abs", TF2_ACTIVATION_ABS, 0, 0},
         {"Elu", TF2_ACTIVATION_ELU, 1, 0},
+        {"Erf", TF2_ACTIVATION_ERF, 0, 0},
         {"Exp", TF2_ACTIVATION_EXP, 0, 0},
         {"HardSigmoid", TF2_ACTIVATION_HARD_SIGMOID, 0.2f, 0.5f},
         {"HardSwish", TF2_ACTIVATION_HARD_SWISH, 0, 0},
@@ -169,6 +170,8 @@ tf2__onnx_convert_cast(struct tf2__onnx *onnx, const struct tf2__onnx_node *node
     int64_t to = tf2__onnx_attr_int(node, "to", 0);
     if (tf2__onnx_in(onnx, node, 0)->integer_type)
         return tf2__onnx_cast_index(onnx, node, error);
+    if (to == TF2__ONNX_BOOL)
+        return tf2__onnx_convert_truth(onnx, node, error);
     if (to != TF2__ONNX_FLOAT)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED, "data is float32 and stays it, found a cast to %s",

@@ -30,6 +30,11 @@ tf2__onnx_cast_index(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, 
 {
     const struct tf2__onnx_value *in = tf2__onnx_in(onnx, node, 0);
     const int64_t to = tf2__onnx_attr_int(node, "to", 0);
+    if (to == in->integer_type && !in->lookup) { /* PyTorch writes such before each DequantizeLinear */
+        TF2__TRY(pass_index(onnx, node, 0, 0, error));
+        tf2__onnx_find(onnx, node->proto->output[0])->integer_type = in->integer_type;
+        return TF2_OK;
+    }
     if (in->integer_type != TF2__ONNX_UINT8 || in->lookup || (to != TF2__ONNX_INT32 && to != TF2__ONNX_INT64))
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * onnx_ops_shape.c: operators that change the shape and keep the order of elements (Reshape and its
- * relatives), Transpose, Concat, Expand.
+ * relatives), Transpose, Concat.
  *
  * The aim with Reshape is that the network still works for another batch and, where it can, for another size:
  * a wanted extent that differs between the lanes was computed from the input's shape, and is written as 0
@@ -307,7 +307,7 @@ enum tf2_status tf2__onnx_convert_unsqueeze(
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_UNSQUEEZE, &attr, &x, 1, &x, error);
 }
 
-/* ---- Transpose, Concat, Expand ---- */
+/* ---- Transpose, Concat ---- */
 
 enum tf2_status tf2__onnx_convert_transpose(
     struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
@@ -354,42 +354,4 @@ tf2__onnx_convert_concat(struct tf2__onnx *onnx, const struct tf2__onnx_node *no
     if (n_in == 1)
         return tf2__onnx_pass(onnx, node, 0, 0, error);
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_CONCAT, &attr, in, n, &in[0], error);
-}
-
-/* Whether Expand leaves data of a lane as it is. */
-static bool expand_is_nothing(const struct tf2_shape *in, const struct tf2__onnx_array *wanted)
-{
-    struct tf2_reshape_attr dims;
-    struct tf2_shape to = {0}, out;
-    if (tf2__onnx_parse_reshape(NULL, wanted, &dims, NULL) != TF2_OK)
-        return false;
-    to.n_dims = dims.n_dims;
-    memcpy(to.dim, dims.dim, sizeof(to.dim));
-    return tf2__onnx_broadcast(in, &to, &out) && tf2_shape_equal(in, &out);
-}
-
-enum tf2_status
-tf2__onnx_convert_expand(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
-{
-    const struct tf2__onnx_const *wanted;
-    tf2_tensor_id x;
-    uint32_t changed = 0;
-    TF2__TRY(tf2__onnx_data(onnx, node, 0, &x, error));
-    TF2__TRY(tf2__onnx_known(onnx, node, 1, &wanted, error));
-    for (int l = 0; l < TF2__ONNX_LANES; l++) {
-        const struct tf2_shape *shape = tf2__onnx_shape(onnx, x, l);
-        if (shape && (!(wanted->lanes >> l & 1) || !expand_is_nothing(shape, &wanted->array[l])))
-            changed |= 1u << l;
-    }
-    if (changed & 1)
-        return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED, "only supported on constants, or where it changes nothing");
-    if (!changed)
-        return tf2__onnx_pass(onnx, node, 0, 0, error);
-    TF2__TRY(tf2__onnx_emit(onnx, node, 0, TF2_OP_IDENTITY, NULL, &x, 1, &x, error));
-    for (int l = 1; l < TF2__ONNX_LANES; l++) {
-        if (changed >> l & 1)
-            tf2__onnx_drop_lane(onnx, x, l);
-    }
-    return TF2_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onnx_ops_slice.c: operators that take a part of a tensor, or add to its borders: Slice, Split, Gather, Pad.
+ * onnx_ops_slice.c: operators that take a part of a tensor, or add to its borders: Slice, Split, Pad.
  *
  * Bounds may be computed from shapes, so they can differ between lanes. They are then written relative to the
  * end of the dimension where that says the same in all lanes; otherwise the lanes that differ are dropped.
@@ -94,7 +94,7 @@ static enum tf2_status emit_slice(
     return TF2_OK;
 }
 
-static void take_all(struct tf2_slice_attr *slice, uint32_t n_dims)
+void tf2__onnx_slice_all(struct tf2_slice_attr *slice, uint32_t n_dims)
 {
     memset(slice, 0, sizeof(*slice));
     slice->n_dims = n_dims;
@@ -131,7 +131,7 @@ enum tf2_status tf2__onnx_parse_slice(
         return tf2__fail(
             error, TF2_ERR_FORMAT, "%zu starts, %zu ends, %zu axes, %zu steps", starts.n, ends.n, axes.n,
             steps.n);
-    take_all(slice, n_dims);
+    tf2__onnx_slice_all(slice, n_dims);
     for (size_t i = 0; i < starts.n; i++) {
         int64_t step = steps.given ? steps.v[i] : 1;
         TF2__TRY(tf2__onnx_axis(axes.given ? axes.v[i] : (int64_t)i, n_dims, false, &axis, error));
@@ -240,7 +240,7 @@ static enum tf2_status split_part(
         if (l == 0)
             TF2__TRY(status);
         *(valid && status == TF2_OK ? &s->lanes : &s->dead) |= 1u << l;
-        take_all(&s->slice[l], s->in[l]->n_dims);
+        tf2__onnx_slice_all(&s->slice[l], s->in[l]->n_dims);
         s->slice[l].begin[axis] = begin;
         s->slice[l].end[axis] = begin + length;
     }
@@ -268,65 +268,6 @@ tf2__onnx_convert_split(struct tf2__onnx *onnx, const struct tf2__onnx_node *nod
         TF2__TRY(emit_slice(onnx, node, i, x, &s, error));
     }
     return TF2_OK;
-}
-
-/* ---- Gather ---- */
-
-/* Evenly spaced indices as a slice. Negative ones count from the end. */
-static enum tf2_status gather_range(
-    const struct tf2__onnx_array *indices, int64_t extent, bool varies, int64_t *begin, int64_t *end,
-    int64_t *step, struct tf2_error *error)
-{
-    const int64_t *v = indices->data;
-    int64_t first = 0, last = 0;
-    for (int64_t i = 0; i < indices->count; i++) {
-        if (v[i] < -extent || v[i] >= extent)
-            return tf2__fail(
-                error, TF2_ERR_VALUE, "index %lld of %lld elements", (long long)v[i], (long long)extent);
-        int64_t index = v[i] < 0 ? v[i] + extent : v[i];
-        if (v[i] < 0 && varies && indices->count > 1)
-            return tf2__fail(error, TF2_ERR_UNSUPPORTED, "indices from the end of a dimension of open size");
-        if (i == 1)
-            *step = index - last;
-        if (i > 0 && (*step == 0 || index - last != *step))
-            return tf2__fail(error, TF2_ERR_UNSUPPORTED, "the indices are not evenly spaced");
-        first = i == 0 ? index : first;
-        last = index;
-    }
-    *begin = first;
-    *end = *step > 0 ? last + 1 : last > 0 ? last - 1 : INT64_MIN;
-    if (indices->count == 1 && v[0] < 0) {
-        *begin = v[0];
-        *end = v[0] == -1 ? INT64_MAX : v[0] + 1;
-    }
-    return TF2_OK;
-}
-
-/* One index, or evenly spaced ones, are a slice; other indices are not supported on data. */
-enum tf2_status
-tf2__onnx_convert_gather(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
-{
-    if (tf2__onnx_in(onnx, node, 1)->n_tables)
-        return tf2__onnx_gather_table(onnx, node, error);
-    const struct tf2__onnx_array *indices;
-    struct tf2_slice_attr slice;
-    tf2_tensor_id x;
-    uint32_t axis = 0;
-    TF2__TRY(tf2__onnx_data(onnx, node, 0, &x, error));
-    TF2__TRY(tf2__onnx_fixed(onnx, node, 1, &indices, error));
-    const struct tf2_shape *shape = tf2__onnx_shape(onnx, x, 0);
-    TF2__TRY(tf2__onnx_axis(tf2__onnx_attr_int(node, "axis", 0), shape->n_dims, false, &axis, error));
-    if (!indices || tf2__onnx_is_float(indices->type) || indices->shape.n_dims > 1 || indices->count == 0)
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "the indices are no integer and no list of integers");
-    take_all(&slice, shape->n_dims);
-    TF2__TRY(gather_range(
-        indices, shape->dim[axis], tf2__onnx_dim_varies(onnx, x, axis), &slice.begin[axis], &slice.end[axis],
-        &slice.step[axis], error));
-    if (indices->shape.n_dims == 1)
-        return tf2__onnx_emit(onnx, node, 0, TF2_OP_SLICE, &slice, &x, 1, &x, error);
-    struct tf2_axes_attr squeeze = {.axes = 1u << axis};
-    TF2__TRY(tf2__onnx_emit_part(onnx, node, "slice", TF2_OP_SLICE, &slice, &x, 1, &x, error));
-    return tf2__onnx_emit(onnx, node, 0, TF2_OP_SQUEEZE, &squeeze, &x, 1, &x, error);
 }
 
 /* ---- Pad ---- */

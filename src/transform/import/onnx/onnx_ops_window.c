@@ -275,40 +275,6 @@ enum tf2_status tf2__onnx_convert_global_pool(
     return tf2__onnx_emit(onnx, node, 0, TF2_OP_POOL, &attr, &x, 1, &x, error);
 }
 
-/* ReduceMean and ReduceMax over exactly the spatial axes are global pools; then those axes go when keepdims
- * is 0. */
-enum tf2_status
-tf2__onnx_convert_reduce(struct tf2__onnx *onnx, const struct tf2__onnx_node *node, struct tf2_error *error)
-{
-    struct tf2_pool_attr attr = {.global = true};
-    const struct tf2__onnx_array *array;
-    struct tf2__onnx_list list;
-    struct tf2_axes_attr axes;
-    tf2_tensor_id x;
-    if (strcmp(node->op->name, "ReduceMax") == 0)
-        attr.kind = TF2_POOL_MAX;
-    else if (strcmp(node->op->name, "ReduceMean") == 0)
-        attr.kind = TF2_POOL_AVG;
-    else
-        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "only supported on constants and shapes");
-    TF2__TRY(tf2__onnx_data(onnx, node, 0, &x, error));
-    TF2__TRY(tf2__onnx_fixed(onnx, node, 1, &array, error));
-    TF2__TRY(tf2__onnx_list(node, "axes", array, &list, error));
-    uint32_t n_dims = tf2__onnx_shape(onnx, x, 0)->n_dims;
-    TF2__TRY(tf2__onnx_axes(&list, n_dims, &axes.axes, error));
-    if (list.n == 0 && tf2__onnx_attr_int(node, "noop_with_empty_axes", 0))
-        return tf2__onnx_pass(onnx, node, 0, 0, error);
-    if (n_dims < 3 || axes.axes != ((1u << n_dims) - 1 - 3))
-        return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED,
-            "only supported over all spatial axes (2 and on), found %zu axes of %u dimensions", list.n,
-            n_dims);
-    if (tf2__onnx_attr_int(node, "keepdims", 1))
-        return tf2__onnx_emit(onnx, node, 0, TF2_OP_POOL, &attr, &x, 1, &x, error);
-    TF2__TRY(tf2__onnx_emit_part(onnx, node, "pool", TF2_OP_POOL, &attr, &x, 1, &x, error));
-    return tf2__onnx_emit(onnx, node, 0, TF2_OP_SQUEEZE, &axes, &x, 1, &x, error);
-}
-
 /* ---- LRN ---- */
 
 enum tf2_status

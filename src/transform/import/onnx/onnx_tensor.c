@@ -168,11 +168,6 @@ static enum tf2_status check_data(
     const Tf2__Onnx__TensorProto *proto, const char *what, int64_t count, bool *raw, struct tf2_error *error)
 {
     size_t typed = typed_count(proto), element = raw_bytes(proto->data_type);
-    if (proto->data_location != 0 || proto->n_external_data)
-        return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED,
-            "tensor '%s' keeps its data in another file; only models with all data inside are supported",
-            what);
     if (proto->has_segment)
         return tf2__fail(error, TF2_ERR_UNSUPPORTED, "tensor '%s' is stored in segments", what);
     if (!element)
@@ -230,9 +225,15 @@ enum tf2_status tf2__onnx_read_tensor(
     struct tf2__onnx *onnx, const Tf2__Onnx__TensorProto *proto, const char *what,
     struct tf2__onnx_array *array, struct tf2_error *error)
 {
+    Tf2__Onnx__TensorProto outside;
     bool raw = false;
     memset(array, 0, sizeof(*array));
     TF2__TRY(read_dims(proto, what, array, error));
+    const size_t element = raw_bytes(array->type);
+    if (element && tf2__onnx_is_external(proto)) {
+        TF2__TRY(tf2__onnx_read_external(onnx, proto, what, (size_t)array->count * element, &outside, error));
+        proto = &outside;
+    }
     TF2__TRY(check_data(proto, what, array->count, &raw, error));
     array->data = borrow(proto, raw);
     return array->data ? TF2_OK : widen(onnx, proto, what, raw, array, error);

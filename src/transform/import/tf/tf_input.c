@@ -48,7 +48,12 @@ static enum tf2_status input_shape(
     const struct tf2_shape *wanted = tf2__import_wanted_shape(tf->onnx.options, node->name, only);
     struct tf2_shape declared = {0};
     const bool is_declared = declared_shape(node, &declared);
+    const Tf2__Tf__AttrValue *attr = tf2__tf_attr(node, "shape");
     char text[256];
+    if (attr && attr->shape && attr->shape->n_dim > TF2_MAX_DIMS)
+        return tf2__fail(
+            error, TF2_ERR_SHAPE, "input '%s' has %zu dimensions, at most %d supported", node->name,
+            attr->shape->n_dim, TF2_MAX_DIMS);
     tf->onnx.batch_fixed &= is_declared && declared.n_dims > 0 && declared.dim[0] > 0;
     if (is_declared && wanted && declared.n_dims != wanted->n_dims)
         return tf2__fail(

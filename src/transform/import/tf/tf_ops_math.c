@@ -221,13 +221,14 @@ enum tf2_status tf2__tf_convert_add_n(struct tf2__tf *tf, struct tf2__tf_node *n
     return run_any(tf, node, &call, first, error);
 }
 
-/* Only where what it chooses by is known. */
+/* The older form chooses whole items of a batch by a list of truth values; that is taken where they are known only. */
 enum tf2_status tf2__tf_convert_select(struct tf2__tf *tf, struct tf2__tf_node *node, struct tf2_error *error)
 {
-    const struct tf2__onnx_const *known;
     struct tf2__onnx_value *in[3];
     struct tf2__tf_call call;
-    TF2__TRY(tf2__tf_known(tf, node, 0, &known, error));
+    const uint32_t n_dims = tf2__tf_rank(tf, tf2__tf_in(tf, node, 0));
+    if (strcmp(node->def->op, "Select") == 0 && n_dims == 1 && tf2__tf_rank(tf, tf2__tf_in(tf, node, 1)) != 1)
+        return tf2__fail(error, TF2_ERR_UNSUPPORTED, "a list of truth values that chooses items of a batch");
     for (size_t i = 0; i < 3; i++)
         TF2__TRY(tf2__tf_file(tf, node, i, &in[i], error));
     tf2__tf_call_init(&call, "Where", 3, in);
@@ -329,8 +330,7 @@ static enum tf2_status run_reduce(
     return TF2_OK;
 }
 
-/* Numbers that are known over any axes; the mean and the maximum of data over all spatial ones: a global
- * pool. */
+/* Over any axes. Over all spatial ones of a map it is a global pool of the map with its channels first. */
 enum tf2_status tf2__tf_convert_reduce(struct tf2__tf *tf, struct tf2__tf_node *node, struct tf2_error *error)
 {
     struct tf2__tf_value *x = tf2__tf_in(tf, node, 0);
@@ -352,10 +352,9 @@ enum tf2_status tf2__tf_convert_reduce(struct tf2__tf *tf, struct tf2__tf_node *
         TF2__TRY(tf2__tf_as_first(tf, node, x, &value, error));
         return run_reduce(tf, node, value, mask, true, keep, error);
     }
-    if (first || n_dims < 3 || mask != (all & ~3u))
-        return tf2__fail(
-            error, TF2_ERR_UNSUPPORTED,
-            "only supported over all spatial dimensions of a map, found axes 0x%x of %u", mask, n_dims);
+    if (keep)
+        return run_reduce(tf, node, value, mask, first, keep, error);
+    TF2__TRY(tf2__tf_file(tf, node, 0, &value, error)); /* what stays keeps the file's order */
     return run_reduce(tf, node, value, mask, false, keep, error);
 }
 

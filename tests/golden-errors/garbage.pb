@@ -1,0 +1,4 @@
+this is not a network
+this is not a network
+this is not a network
+this is not a network

@@ -1,0 +1,7 @@
+
+B
+xPlaceholder*
+dtype0*#
+shape:€€€€€€€€
+
+yRelux

@@ -1,0 +1,13 @@
+
+:
+xPlaceholder*
+dtype0*
+shape:
+
+a
+Frobnicatex
+
+bLSTMBlockCella
+
+y
+Frobnicateb

@@ -1,0 +1,11 @@
+
+:
+xPlaceholder*
+dtype0*
+shape:
+
+vVarHandleOp
+
+wReadVariableOpv
+
+yAddV2xw

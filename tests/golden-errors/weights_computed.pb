@@ -1,0 +1,11 @@
+
+:
+xPlaceholder*
+dtype0*
+shape:
+;
+yConv2Dxx*
+strides
+
+*
+paddingSAME
