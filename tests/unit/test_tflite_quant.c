@@ -242,6 +242,60 @@ static void test_pixels(void **state)
     lite_close(&b);
 }
 
+/* ---- averages ---- */
+
+enum { WINDOWS = 16, DEPTH = 3 }; /* windows in a row and in a column; channels */
+
+struct average {
+    int type, zero_point, height, width;
+    size_t n_int8; /* nodes on integers, quantize and dequantize among them */
+};
+
+/* Averages around every integer, halves among them, which go away from zero. */
+static void check_average(const struct average *a)
+{
+    const struct quant q = {a->type, 0.25f, a->zero_point};
+    const int n = a->height * a->width, n_out = WINDOWS * WINDOWS * DEPTH;
+    float *x = calloc((size_t)(n_out * n), sizeof(*x)), *wanted = calloc((size_t)n_out, sizeof(*wanted));
+    struct lite_builder b;
+    for (int i = 0; i < n_out; i++) {
+        const int window = i / DEPTH, more = i % DEPTH == 0 ? n / 2 : i * 7 % n; /* numbers that are one more */
+        int sum = 0;
+        for (int k = 0; k < n; k++) {
+            const int row = window / WINDOWS * a->height + k / a->width;
+            const int column = window % WINDOWS * a->width + k % a->width;
+            const int value = low(&q) + (window < 255 ? window + (k < more) : 255);
+            x[(row * WINDOWS * a->width + column) * DEPTH + i % DEPTH] = real(&q, value);
+            sum += value;
+        }
+        wanted[i] = real(&q, (sum + (sum >= 0 ? n / 2 : -(n / 2))) / n);
+    }
+    lite_open(&b);
+    const int in = tensor(&b, "x", &q, DIMS(1, WINDOWS * a->height, WINDOWS * a->width, DEPTH));
+    const int out = tensor(&b, "y", &q, DIMS(1, WINDOWS, WINDOWS, DEPTH));
+    lite_op(&b, 1, IDS(in), IDS(out));
+    lite_byte(&b, 0, 1);
+    lite_int(&b, 1, a->width);
+    lite_int(&b, 2, a->height);
+    lite_int(&b, 3, a->width);
+    lite_int(&b, 4, a->height);
+    check(
+        &b, (int32_t[]){in}, (int32_t[]){out}, x, wanted, (size_t)n_out, q.scale, a->n_int8, 2);
+    free(x);
+    free(wanted);
+}
+
+static void test_average(void **state)
+{
+    static const struct average cases[] = {
+        {LITE_U8, 0, 2, 2, 3},     {LITE_U8, 37, 1, 3, 3},  {LITE_U8, 255, 4, 4, 3},   {LITE_U8, 128, 7, 7, 3},
+        {LITE_U8, 3, 8, 8, 3},     {LITE_I8, -128, 2, 2, 3}, {LITE_I8, -128, 4, 4, 3}, {LITE_I8, -128, 8, 8, 3},
+        {LITE_I8, 0, 2, 3, 3},     {LITE_I8, 0, 8, 8, 3},    {LITE_I8, 127 - 63, 4, 1, 3}};
+    (void)state;
+    for (size_t i = 0; i < N(cases); i++)
+        check_average(&cases[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_fully_connected),
         cmocka_unit_test(test_sum_and_table),
         cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_average),
     };
     return cmocka_run_group_tests_name("tflite quant", tests, NULL, NULL);
 }

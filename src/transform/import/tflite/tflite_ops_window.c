@@ -229,6 +229,89 @@ enum tf2_status tf2__lite_convert_batch_to_space(
 
 /* ---- pools ---- */
 
+/*
+ * Averages of integers round halves away from zero: up those of uint8; of int8 as a signed number, which is a u8 of 128
+ * here. Convolutions round halves to even, so an average is a convolution by equal weights in a depthwise one, whose sum is
+ * moved a little into that direction, by less than half of the distance between two averages: uint8 by 1 / (4 n), int8 by
+ * the 2^-14th part of the number. False: that cannot be said in integers, or the window has padding.
+ */
+#define POOL_WEIGHT   64
+#define POOL_LARGEST  64 /* numbers of a window */
+#define POOL_FRACTION 16384
+
+static bool find_shift(
+    const struct tf2__lite_tensor *x, const struct tf2__quant *quant, int64_t n, int32_t *bias, float *scale)
+{
+    if (n > POOL_LARGEST)
+        return false;
+    const int64_t away = (quant->zero_point - 128) * n * POOL_WEIGHT;
+    *bias = POOL_WEIGHT / 4;
+    *scale = (float)(1.0 / (double)(POOL_WEIGHT * n));
+    if (x->type == TF2__LITE_UINT8)
+        return true;
+    *bias = (int32_t)(away / POOL_FRACTION);
+    *scale = (float)((1 + 1.0 / POOL_FRACTION) / (double)(POOL_WEIGHT * n));
+    return away % POOL_FRACTION == 0;
+}
+
+/* A constant of equal integers. */
+static enum tf2_status add_equal(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const char *suffix, const struct tf2_shape *shape,
+    int32_t value, float scale, tf2_tensor_id *id, struct tf2_error *error)
+{
+    const int64_t n = tf2_shape_count(shape);
+    struct tf2__steps *steps = tf2__arena_alloc(&lite->graph->arena, 1, sizeof(*steps));
+    void *data, *step, *scales;
+    char name[1024];
+    TF2__TRY(tf2__lite_alloc(lite, n, sizeof(float), &data, error));
+    TF2__TRY(tf2__lite_alloc(lite, n, sizeof(int32_t), &step, error));
+    TF2__TRY(tf2__lite_alloc(lite, 1, sizeof(float), &scales, error));
+    if (!steps)
+        return tf2__fail_memory(error, sizeof(*steps), "a quantized constant");
+    for (int64_t i = 0; i < n; i++) {
+        ((int32_t *)step)[i] = value;
+        ((float *)data)[i] = (float)value * scale;
+    }
+    *(float *)scales = scale;
+    *steps = (struct tf2__steps){.step = step, .scale = scales, .n_scales = 1};
+    tf2__lite_name(lite, op->label, suffix, name);
+    TF2__TRY(tf2__graph_adopt_constant(lite->graph, name, TF2_DTYPE_F32, shape, data, id, error));
+    lite->graph->tensors[*id].steps = steps;
+    return TF2_OK;
+}
+
+/* The pool as a convolution; *done: it is one now. */
+static enum tf2_status average_integers(
+    struct tf2__lite *lite, const struct tf2__lite_op *op, const struct tf2_window *window, tf2_tensor_id x,
+    uint8_t activation, bool *done, struct tf2_error *error)
+{
+    const struct tf2__lite_tensor *from = tf2__lite_in(lite, op, 0), *to = tf2__lite_out(lite, op, 0);
+    const int64_t channels = lite->graph->tensors[x].shape.dim[1],
+                  n = (int64_t)window->kernel[0] * window->kernel[1];
+    const struct tf2_shape weights = {
+        .n_dims = 4, .dim = {channels, 1, window->kernel[0], window->kernel[1]}};
+    const struct tf2_shape biases = {.n_dims = 1, .dim = {channels}};
+    struct tf2_conv_attr attr = {.window = *window, .group = (int32_t)channels};
+    struct tf2__quant quant, out_quant;
+    tf2_tensor_id in[3] = {x};
+    int32_t bias;
+    float scale;
+    *done = false;
+    if (window->auto_pad != TF2_AUTO_PAD_VALID || !tf2__lite_is_quantized(from) ||
+        !tf2__lite_is_quantized(to))
+        return TF2_OK;
+    TF2__TRY(tf2__lite_quant(lite, from, &quant, error));
+    TF2__TRY(tf2__lite_quant(lite, to, &out_quant, error));
+    if (!tf2__quant_equal(&quant, &out_quant) || !find_shift(from, &quant, n, &bias, &scale))
+        return TF2_OK;
+    *done = true;
+    memset(attr.window.kernel, 0, sizeof(attr.window.kernel));
+    attr.window.dilation[0] = attr.window.dilation[1] = 1;
+    TF2__TRY(add_equal(lite, op, "weights", &weights, POOL_WEIGHT, scale, &in[1], error));
+    TF2__TRY(add_equal(lite, op, "bias", &biases, bias, quant.scale * scale, &in[2], error));
+    return tf2__lite_emit(lite, op, 0, true, TF2_OP_CONV, &attr, in, 3, activation, error);
+}
+
 /* An average's divisor does not count padding. */
 enum tf2_status
 tf2__lite_convert_pool(struct tf2__lite *lite, const struct tf2__lite_op *op, struct tf2_error *error)
@@ -246,5 +329,10 @@ tf2__lite_convert_pool(struct tf2__lite *lite, const struct tf2__lite_op *op, st
     if (rank != 2 + N_SPATIAL)
         return tf2__fail(error, TF2_ERR_SHAPE, "input of %u dimensions, wanted 4", rank);
     const uint8_t activation = tf2__fb_u8(&lite->fb, &op->options, 5, 0);
+    bool done = false;
+    if (attr.kind == TF2_POOL_AVG)
+        TF2__TRY(average_integers(lite, op, window, in, activation, &done, error));
+    if (done)
+        return TF2_OK;
     return tf2__lite_emit(lite, op, 0, true, TF2_OP_POOL, &attr, &in, 1, activation, error);
 }
