@@ -2,14 +2,14 @@
 /*
  * conv_int8.cl: convolution by offset tables, u8 times s8.
  *
- * As conv.cl, with taps of four neighbouring bytes, or two 16-bit numbers (xt; on AVX2, and with TF2_WORDS): a tap is the
- * offset of these inputs relative to a pixel's base. Which inputs they are is the table's business: a channel that the
- * tap reads and the convolution does not use has weight 0.
+ * As conv.cl, with taps of four neighbouring bytes, or two 16-bit numbers (xt; on AVX2): a tap is the offset of these
+ * inputs relative to a pixel's base. Which inputs they are is the table's business: a channel that the tap reads and the
+ * convolution does not use has weight 0.
  *
  *     acc[P][R] = bias                       weights: block, tap, R * LC channels, 4 bytes or two 16-bit numbers
  *     for tap:                               w[0 .. R-1]
  *         for p: acc[p][.] += dot(x[base[p] + tap ..], w[.])
- *     q = clamp(acc * scale [+ residual]), rounded half to even; or, with is_float = SUMS, acc
+ *     q = clamp(acc * scale [+ residual]), rounded half to even
  *
  * NDRange, tables, weights_skip, n_out, n_store: as in conv.cl. bias has the zero point of x folded in.
  * P, R: macros, one variant each.
@@ -87,18 +87,7 @@ TARGET void BODY_NAME(
                     acc[p][r] = dot(acc[p][r], v, wr[r]);
             }
         }
-        if (e->is_float == SUMS) {
-#pragma unroll
-            for (int r = 0; r < R; r++) {
-                if (n_valid < (r + 1) * LC)
-                    continue;
-#pragma unroll
-                for (int p = 0; p < P; p++)
-                    STOREC(ACC_SUM(acc[p][r]), (__global int *)y + pixels[n_pixels + pixel + p] + r * LC);
-            }
-            continue;
-        }
-#if TF2_DOT >= 2 && !defined(TF2_WORDS) /* of words only sums are wanted */
+#if TF2_DOT >= 2
         if (e->packs && !e->has_add) {
             PACK_TILE(0)
             continue;

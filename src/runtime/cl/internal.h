@@ -23,7 +23,6 @@ enum tf2__cl_family {
     TF2__CL_CONV,
     TF2__CL_CONV_AMX,
     TF2__CL_CONV_INT8,
-    TF2__CL_CONV_WORDS, /* conv_int8.cl for 16-bit numbers */
     TF2__CL_DEPTHWISE,
     TF2__CL_DEPTHWISE_INT8,
     TF2__CL_DETECT,
@@ -45,6 +44,7 @@ struct tf2__cl_device {
     cl_context context;
     int vector_width;
     bool is_pocl_cpu;     /* the cores of this machine, through clang: host memory is the device's memory */
+    int64_t cache_bytes;  /* of the last level */
     double divide_ns;     /* launches that are estimated to take less are not divided among devices */
     char *cache_dir;      /* NULL: no cache */
     char *key;            /* what a compiled program depends on besides its source */
@@ -120,6 +120,8 @@ struct tf2__cl_tile {
 const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n);
 /* The same of conv_int8.cl. */
 const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n);
+/* The only one of winograd_int8.cl. */
+struct tf2__cl_tile tf2__cl_winograd_int8_tile(enum tf2__cl_dot dot);
 /* The one with the least padded work, of the given ones. */
 struct tf2__cl_tile tf2__cl_tile_best(
     const struct tf2__cl_tile *tiles, size_t n, int vector_width, int64_t n_pixels, int64_t out_per_group);

@@ -223,10 +223,12 @@ static enum tf2__cl_dot choose_dot(bool is_cpu)
 
 static void describe(struct tf2__cl_device *device, size_t index)
 {
-    cl_ulong memory = 0;
+    cl_ulong memory = 0, cache = 0;
     cl_uint units = 0;
     clGetDeviceInfo(device->id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(memory), &memory, NULL);
     clGetDeviceInfo(device->id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(units), &units, NULL);
+    clGetDeviceInfo(device->id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, sizeof(cache), &cache, NULL);
+    device->cache_bytes = (int64_t)TF2__MIN(cache, (cl_ulong)1 << 40);
     snprintf(device->strings[0], sizeof(device->strings[0]), "cl:%zu", index);
     read_string(device->id, CL_DEVICE_NAME, device->strings[1], sizeof(device->strings[1]));
     read_string(device->id, CL_DEVICE_VENDOR, device->strings[2], sizeof(device->strings[2]));

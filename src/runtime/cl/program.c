@@ -39,6 +39,11 @@ const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
     return tiles_plain;
 }
 
+struct tf2__cl_tile tf2__cl_winograd_int8_tile(enum tf2__cl_dot dot)
+{
+    return dot >= TF2__CL_DOT_VNNI ? (struct tf2__cl_tile){8, 2, 0.9f} : (struct tf2__cl_tile){6, 2, 0.9f};
+}
+
 int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width)
 {
     return dot >= TF2__CL_DOT_VNNI ? 16 : dot == TF2__CL_DOT_AVX2 ? 8 : vector_width;
@@ -66,8 +71,7 @@ const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 
 static const char *const family_source[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
-    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_CONV_WORDS] = tf2__kernel_conv_int8,
-    [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
     [TF2__CL_DEPTHWISE_INT8] = tf2__kernel_depthwise_int8,
     [TF2__CL_DETECT] = tf2__kernel_detect,
     [TF2__CL_LRN_INT8] = tf2__kernel_lrn_int8,
@@ -79,8 +83,7 @@ static const char *const family_source[TF2__CL_N_FAMILIES] = {
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
     [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
-    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_CONV_WORDS] = "conv_int8.cl for words",
-    [TF2__CL_DEPTHWISE] = "depthwise.cl",
+    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
     [TF2__CL_DEPTHWISE_INT8] = "depthwise_int8.cl",
     [TF2__CL_DETECT] = "detect.cl",
     [TF2__CL_LRN_INT8] = "lrn_int8.cl",
@@ -92,17 +95,25 @@ static const char *const family_name[TF2__CL_N_FAMILIES] = {
 
 static bool is_int8(enum tf2__cl_family family)
 {
-    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_CONV_WORDS ||
-           family == TF2__CL_DEPTHWISE_INT8 || family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 ||
+    return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
+           family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 ||
            family == TF2__CL_POOL_INT8 || family == TF2__CL_WINOGRAD_INT8;
 }
+
+#define DEFINE_SIZE 48
 
 struct sources {
     const char *text[MAX_SOURCES];
     size_t n;
-    char defines[MAX_SOURCES][48];
+    char defines[MAX_SOURCES][DEFINE_SIZE];
     char dot[32];
 };
+
+static const char *define_tile(char *text, struct tf2__cl_tile tile)
+{
+    snprintf(text, DEFINE_SIZE, "#define P %d\n#define R %d\n", tile.pixels, tile.vectors);
+    return text;
+}
 
 static void collect(const struct tf2__cl_device *device, enum tf2__cl_family family, struct sources *s)
 {
@@ -111,16 +122,18 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
     if (is_int8(family)) {
         snprintf(s->dot, sizeof(s->dot), "#define TF2_DOT %d\n", (int)device->dot);
         s->text[s->n++] = s->dot;
-        if (family == TF2__CL_CONV_WORDS)
+        if (family == TF2__CL_WINOGRAD_INT8 && device->dot >= TF2__CL_DOT_VNNI)
             s->text[s->n++] = "#define TF2_WORDS\n";
         s->text[s->n++] = tf2__kernel_int8;
     }
+    if (family == TF2__CL_WINOGRAD_INT8)
+        s->text[s->n++] = define_tile(s->defines[0], tf2__cl_winograd_int8_tile(device->dot));
     if (family == TF2__CL_WINOGRAD || family == TF2__CL_WINOGRAD_INT8) {
         s->text[s->n++] = "#define T 4\n";
         s->text[s->n++] = family_source[family];
         s->text[s->n++] = "#define T 2\n";
     }
-    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8 && family != TF2__CL_CONV_WORDS) {
+    if (family != TF2__CL_CONV && family != TF2__CL_CONV_INT8) {
         s->text[s->n++] = family_source[family];
         return;
     }
@@ -131,10 +144,7 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
                                            ? tf2__cl_tiles(device->vector_width, &n_tiles)
                                            : tf2__cl_tiles_int8(device->dot, &n_tiles);
     for (size_t i = 0; i < n_tiles; i++) {
-        snprintf(
-            s->defines[i], sizeof(s->defines[i]), "#define P %d\n#define R %d\n", tiles[i].pixels,
-            tiles[i].vectors);
-        s->text[s->n++] = s->defines[i];
+        s->text[s->n++] = define_tile(s->defines[i], tiles[i]);
         s->text[s->n++] = family_source[family];
     }
 }

@@ -291,8 +291,7 @@ static enum tf2_status choose(
         return tf2__fail_memory(error, sizeof(*choice), "a kernel choice");
     TF2__TRY(tf2__cl_dot_get(device, &dot, error));
     tf2__cl_job_describe(plan, step, &job);
-    if (dot == TF2__CL_DOT_AVX2 || dot == TF2__CL_DOT_VNNI)
-        TF2__TRY(tf2__cl_winograd_int8_choose(dot, plan, step, &job, &choice->winograd, &step->kernel, error));
+    TF2__TRY(tf2__cl_winograd_int8_choose(device, plan, step, &job, &choice->winograd, &step->kernel, error));
     if (!choice->winograd) {
         TF2__TRY(tf2__cl_job_choose(device, plan, &job, choice, error));
         step->kernel = choice->kernel;

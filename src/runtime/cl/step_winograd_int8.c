@@ -9,29 +9,29 @@
  */
 #include "runtime/cl/conv_int8.h"
 
-#include <stdio.h>
+#include <math.h>
 
-/* Transformed input and products of a strip should stay below this many bytes, a part of a second level cache; more
- * where the weights, which every strip reads, are larger. */
+/* The transformed input of a strip should stay in a second level cache, beside a block of weights. */
 #define STRIP_BYTES (512 * 1024)
-/* An odd number of cache lines between points of v (16-bit numbers) and between tiles of m (32-bit numbers), so that
- * what is stored one after the other does not fall on the same cache sets. */
+/* An odd number of cache lines between points of v, so that what is stored one after the other does not fall on the same
+ * cache sets. */
 #define POINT_PADDING 32
-#define TILE_PADDING  16
-/* What conv_int8.cl calls an output that is the sums. */
-#define SUMS 2
+
+struct strips {
+    int64_t n_tiles;  /* of the layer */
+    int64_t tiles, n; /* tiles of a strip, strips; the last one may have fewer */
+    int64_t channels; /* of the input, padded to what is transformed together */
+};
 
 struct tf2__cl_winograd_int8 {
     enum tf2__cl_dot dot;
     int64_t tile;   /* T of winograd_int8.cl */
     int64_t points; /* (T + 2)^2 */
-    int64_t n_tiles;
-    int64_t strip, n_strips;           /* tiles per strip */
-    int64_t in_channels, out_channels; /* padded to vectors: 16, and what a vector of sums has */
-    int64_t n_taps;                    /* pairs of input channels */
-    int64_t point_stride, tile_stride; /* of v, of m */
+    struct strips strips;
+    int64_t n_taps;       /* pairs of input channels */
+    int64_t point_stride; /* of v */
+    int64_t lanes;        /* output channels of a block */
     struct tf2__cl_tile product;
-    char product_kernel[32];
 };
 
 /* --- is it exact, is it worth it? --- */
@@ -54,61 +54,68 @@ static bool is_exact(int64_t tile, int64_t sum)
     return sum < (int64_t)1 << (tile == 4 ? 25 : 29);
 }
 
-static int64_t count_tiles(const struct tf2__cl_conv *conv, int64_t tile)
+static struct strips cut_strips(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, int64_t tile)
 {
-    return conv->y.n * tf2__ceil_div(conv->y.dim[1], tile) * tf2__ceil_div(conv->y.dim[2], tile);
-}
-
-static struct tf2__cl_tile choose_product(enum tf2__cl_dot dot, int64_t n_pixels, int64_t n_out)
-{
-    size_t n;
-    const struct tf2__cl_tile *tiles = tf2__cl_tiles_int8(dot, &n);
-    return tf2__cl_tile_best(tiles, n, tf2__cl_dot_lanes(dot, 0), n_pixels, n_out);
+    struct strips s = {
+        .n_tiles = conv->y.n * tf2__ceil_div(conv->y.dim[1], tile) * tf2__ceil_div(conv->y.dim[2], tile),
+        .channels = tf2__round_up(conv->x.c, 2 * tf2__cl_dot_lanes(dot, 0))};
+    const int64_t bytes = s.n_tiles * (tile + 2) * (tile + 2) * s.channels * 2;
+    s.tiles = tf2__ceil_div(s.n_tiles, tf2__ceil_div(bytes, STRIP_BYTES));
+    s.n = tf2__ceil_div(s.n_tiles, s.tiles);
+    return s;
 }
 
 /*
  * Costs in multiply-accumulates of direct convolution at the speed of large layers, fitted to the layers of
  * SqueezeNet, GoogLeNet and ResNet-50 on a Zen 5 core: of a product, where loops are long; of each number that is
- * transformed, in and out; of a byte of weights from memory.
+ * transformed, in and out; of a byte of transformed weights, which every strip reads.
  */
 static const struct {
-    double product, in, out, stream;
+    double product, in, out, weight;
 } costs[] = {
-    [TF2__CL_DOT_AVX2] = {1, 2, 6, 5},
-    [TF2__CL_DOT_VNNI] = {2, 52, 52, 20},
+    [TF2__CL_DOT_AVX2] = {1, 2, 6, 3},
+    [TF2__CL_DOT_VNNI] = {2, 10, 16, 4},
 };
-
-/* Weights (bytes) that do not stay in a cache come from memory. */
-static double stream_cost(enum tf2__cl_dot dot, double bytes)
-{
-    return bytes > (2 << 20) ? (bytes - (2 << 20)) * costs[dot].stream : 0;
-}
 
 static double cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, int64_t tile)
 {
-    const int64_t n_tiles = count_tiles(conv, tile);
+    const struct strips strips = cut_strips(dot, conv, tile);
     const double points = (double)((tile + 2) * (tile + 2)), in = (double)conv->x.c, out = (double)conv->y.c;
-    const struct tf2__cl_tile product = choose_product(dot, n_tiles, conv->y.c);
-    const double padded = (double)tf2__round_up(n_tiles, product.pixels) *
+    const struct tf2__cl_tile product = tf2__cl_winograd_int8_tile(dot);
+    const int64_t groups = tf2__ceil_div(strips.tiles, product.pixels);
+    const double padded = (double)(strips.n * TF2__MAX(strips.tiles, groups * (product.pixels - 1))) *
                           (double)tf2__round_up(conv->y.c, product.vectors * tf2__cl_dot_lanes(dot, 0));
     const double products = padded * points * in * (1 + 8 / in) * costs[dot].product;
-    const double transforms = (double)n_tiles * points * (in * costs[dot].in + out * costs[dot].out);
-    return products + transforms + stream_cost(dot, 2 * points * in * out);
+    const double transforms = (double)strips.n_tiles * points * (in * costs[dot].in + out * costs[dot].out);
+    return products + transforms + (double)strips.n * 2 * points * in * out * costs[dot].weight;
 }
 
+/* Weights that do not stay in a cache come from memory. */
 static double direct_cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv)
 {
-    double weights = (double)(conv->n_taps * conv->y.c);
-    return (double)conv->n_pixels * weights + stream_cost(dot, weights * (dot == TF2__CL_DOT_AVX2 ? 2 : 1));
+    const double weights = (double)(conv->n_taps * conv->y.c), bytes = weights * (dot == TF2__CL_DOT_AVX2 ? 2 : 1);
+    return (double)conv->n_pixels * weights + fmax(bytes - (2 << 20), 0) * costs[dot].weight;
+}
+
+/*
+ * With VNNI, where they are read fastest, transformed weights must come from the last level cache, in which those of the
+ * other layers have to fit too: of 4 MiB a layer, 16 % were gained with 32 MiB of cache, 8 % when a neighbour used it.
+ */
+static bool stays_in_cache(const struct tf2__cl_device *device, const struct tf2__cl_conv *conv, int64_t tile)
+{
+    const int64_t bytes = 2 * (tile + 2) * (tile + 2) * conv->x.c * conv->y.c;
+    return device->dot != TF2__CL_DOT_VNNI || bytes <= device->cache_bytes / 8;
 }
 
 /* 4, 2, or 0: direct convolution. VNNI: F(2x2) has 4 / 9 of the products at half the rate, which transforms eat up. */
-static int64_t choose_tile_size(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, const int8_t *weights)
+static int64_t
+choose_tile_size(const struct tf2__cl_device *device, const struct tf2__cl_conv *conv, const int8_t *weights)
 {
+    const enum tf2__cl_dot dot = device->dot;
     double least = direct_cost(dot, conv);
     int64_t best = 0, sum = largest_sum(weights, conv->y.c, conv->n_taps);
     for (int64_t tile = dot == TF2__CL_DOT_VNNI ? 4 : 2; tile <= 4; tile += 2) {
-        if (is_exact(tile, sum) && cost(dot, conv, tile) < least) {
+        if (is_exact(tile, sum) && stays_in_cache(device, conv, tile) && cost(dot, conv, tile) < least) {
             best = tile;
             least = cost(dot, conv, tile);
         }
@@ -117,17 +124,17 @@ static int64_t choose_tile_size(enum tf2__cl_dot dot, const struct tf2__cl_conv 
 }
 
 enum tf2_status tf2__cl_winograd_int8_choose(
-    enum tf2__cl_dot dot, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
+    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
     const struct tf2__cl_winograd_int8 **choice, const char **kernel, struct tf2_error *error)
 {
     const struct tf2__cl_conv *conv = &job->conv;
+    const enum tf2__cl_dot dot = device->dot;
     *choice = NULL;
-    /* With VNNI it gains little, which three launches to meet at take away. */
-    if (dot == TF2__CL_DOT_VNNI && plan->n_parts > 1)
+    if (dot != TF2__CL_DOT_AVX2 && dot != TF2__CL_DOT_VNNI)
         return TF2_OK;
     if (step->node->op->id != TF2_OP_CONV || !tf2__cl_winograd_applies(conv))
         return TF2_OK;
-    int64_t tile = choose_tile_size(dot, conv, plan->tensors[step->in[1]].data);
+    int64_t tile = choose_tile_size(device, conv, plan->tensors[step->in[1]].data);
     if (tile == 0)
         return TF2_OK;
     struct tf2__cl_winograd_int8 *c = tf2__arena_alloc(&plan->arena, 1, sizeof(*c));
@@ -136,21 +143,13 @@ enum tf2_status tf2__cl_winograd_int8_choose(
     c->dot = dot;
     c->tile = tile;
     c->points = (tile + 2) * (tile + 2);
-    c->n_tiles = count_tiles(conv, tile);
-    c->in_channels = tf2__round_up(conv->x.c, 16);
-    c->out_channels = tf2__round_up(conv->y.c, tf2__cl_dot_lanes(dot, 0));
+    c->strips = cut_strips(dot, conv, tile);
     c->n_taps = tf2__ceil_div(conv->x.c, 2);
-    int64_t tile_bytes = c->points * (2 * c->in_channels + 4 * c->out_channels);
-    int64_t weights_bytes = 2 * c->points * c->in_channels * c->out_channels;
-    int64_t most = TF2__MAX(STRIP_BYTES, weights_bytes + weights_bytes / 2) / tile_bytes;
-    c->n_strips = tf2__ceil_div(c->n_tiles, TF2__MAX(most, TF2__MIN(c->n_tiles, 12)));
-    c->strip = tf2__ceil_div(c->n_tiles, c->n_strips);
-    c->point_stride = c->strip * c->in_channels + POINT_PADDING;
-    c->tile_stride = c->points * c->out_channels + TILE_PADDING;
-    c->product = choose_product(dot, c->strip, c->out_channels);
-    snprintf(
-        c->product_kernel, sizeof(c->product_kernel), "conv_int8_p%dr%d", c->product.pixels, c->product.vectors);
-    step->scratch_bytes = 2 * c->points * c->point_stride + c->strip * c->tile_stride * 4;
+    c->product = tf2__cl_winograd_int8_tile(dot);
+    c->lanes = c->product.vectors * tf2__cl_dot_lanes(dot, 0);
+    c->point_stride = c->strips.tiles * c->strips.channels + POINT_PADDING;
+    /* Of a group that is not full more tiles are read. */
+    step->scratch_bytes = 2 * (c->points * c->point_stride + c->product.pixels * c->strips.channels);
     *choice = c;
     *kernel = tile == 4 ? "winograd_int8_4" : "winograd_int8_2";
     return TF2_OK;
@@ -188,22 +187,23 @@ static void transform_weights(int64_t tile, const int8_t *g, int32_t *u)
         transform_row(tile, rows + 3 * i, 1, u + n * i, 1);
 }
 
-/* [point][block][pair of input channels][lanes][2], as conv_int8.cl reads groups. */
+/* [block][point][pair of input channels][lanes][2] */
 static enum tf2_status pack(
     struct tf2__cl_build *build, const struct tf2__cl_winograd_int8 *c, const struct tf2__cl_job *job,
-    int64_t lanes, uint32_t *buffer)
+    uint32_t *buffer)
 {
     const struct tf2__cl_conv *conv = &job->conv;
     const int8_t *weights = build->plan->tensors[job->step->in[1]].data;
-    int64_t per_point = tf2__round_up(c->out_channels, lanes) * c->n_taps * 2;
+    const int64_t per_point = c->n_taps * c->lanes * 2, per_block = c->points * per_point;
+    const int64_t n = tf2__ceil_div(conv->y.c, c->lanes) * per_block;
     void *data;
-    TF2__TRY(tf2__cl_buffer_map(build, c->points * per_point / 2, buffer, &data));
-    memset(data, 0, (size_t)(c->points * per_point) * sizeof(int16_t));
+    TF2__TRY(tf2__cl_buffer_map(build, n / 2, buffer, &data));
+    memset(data, 0, (size_t)n * sizeof(int16_t));
     for (int64_t o = 0; o < conv->y.c; o++) {
         for (int64_t i = 0; i < conv->x.c; i++) {
             int32_t u[36];
             transform_weights(c->tile, weights + (o * conv->x.c + i) * 9, u);
-            int16_t *to = (int16_t *)data + ((o / lanes * c->n_taps + i / 2) * lanes + o % lanes) * 2 + i % 2;
+            int16_t *to = (int16_t *)data + o / c->lanes * per_block + (i / 2 * c->lanes + o % c->lanes) * 2 + i % 2;
             for (int64_t point = 0; point < c->points; point++)
                 to[point * per_point] = (int16_t)u[point];
         }
@@ -211,34 +211,16 @@ static enum tf2_status pack(
     return tf2__cl_buffer_unmap(build, *buffer, data);
 }
 
-/* What the products read and write: taps are pairs of channels, pixels the tiles of a strip. */
-static enum tf2_status make_product_tables(
-    struct tf2__cl_build *build, const struct tf2__cl_winograd_int8 *c, uint32_t *taps, uint32_t *pixels)
-{
-    void *data;
-    TF2__TRY(tf2__cl_buffer_map(build, c->n_taps, taps, &data));
-    for (int64_t i = 0; i < c->n_taps; i++)
-        ((cl_int *)data)[i] = (cl_int)(2 * i);
-    TF2__TRY(tf2__cl_buffer_unmap(build, *taps, data));
-    TF2__TRY(tf2__cl_buffer_map(build, 3 * c->strip, pixels, &data));
-    for (int64_t i = 0; i < c->strip; i++) {
-        ((cl_int *)data)[i] = (cl_int)(i * c->in_channels);
-        ((cl_int *)data)[c->strip + i] = (cl_int)(i * c->tile_stride);
-        ((cl_int *)data)[2 * c->strip + i] = 0;
-    }
-    return tf2__cl_buffer_unmap(build, *pixels, data);
-}
-
 /* --- launches --- */
 
 struct parts {
     const struct tf2__cl_job *job;
     const struct tf2__cl_winograd_int8 *c;
-    uint32_t tiles, taps, pixels, weights, zeros, bias, scale;
-    int64_t lanes, v, m; /* scratch offsets, in their own elements */
+    uint32_t tiles, weights, bias, scale;
+    int64_t v; /* scratch offset in its own elements */
 };
 
-static enum tf2_status transform_in(struct tf2__cl_build *build, const struct parts *p, int64_t first)
+static enum tf2_status transform(struct tf2__cl_build *build, const struct parts *p, int64_t first, int64_t n_tiles)
 {
     const struct tf2__cl_conv *conv = &p->job->conv;
     TF2__TRY(tf2__cl_launch_begin(
@@ -248,63 +230,33 @@ static enum tf2_status transform_in(struct tf2__cl_build *build, const struct pa
     tf2__cl_arg_int(build, p->v);
     tf2__cl_arg_buffer(build, p->tiles);
     tf2__cl_arg_int(build, first);
-    tf2__cl_arg_int(build, conv->x.c);
+    tf2__cl_arg_int(build, p->c->strips.channels);
     tf2__cl_arg_int(build, conv->x.stride[1]);
     tf2__cl_arg_int(build, conv->x.stride[2]);
     tf2__cl_arg_int(build, p->c->point_stride);
-    tf2__cl_launch_size(build, p->c->strip, 1);
+    tf2__cl_launch_size(build, n_tiles, 1);
     return TF2_OK;
 }
 
-static enum tf2_status products(struct tf2__cl_build *build, const struct parts *p)
+static enum tf2_status multiply(struct tf2__cl_build *build, const struct parts *p, int64_t first, int64_t n_tiles)
 {
     const struct tf2__cl_winograd_int8 *c = p->c;
-    int64_t blocks = tf2__ceil_div(c->out_channels, p->lanes);
-    int64_t n_tiles = tf2__ceil_div(c->strip, c->product.pixels);
-    int64_t strip = tf2__cl_strip(build->plan, &c->product, p->lanes, 2 * c->n_taps, n_tiles, c->points * blocks);
-    TF2__TRY(tf2__cl_launch_begin(
-        build, c->dot == TF2__CL_DOT_AVX2 ? TF2__CL_CONV_INT8 : TF2__CL_CONV_WORDS, c->product_kernel));
+    const struct tf2__cl_conv *conv = &p->job->conv;
+    const int64_t blocks = tf2__ceil_div(conv->y.c, c->lanes);
+    const int64_t n_groups = tf2__ceil_div(n_tiles, c->product.pixels);
+    const int64_t groups = build->plan->n_parts == 1 ? n_groups : tf2__cl_strip(build->plan, &c->product, c->lanes, 2 * c->n_taps * c->points, n_groups, blocks);
+    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_WINOGRAD_INT8, c->tile == 4 ? "winograd_int8_4" : "winograd_int8_2"));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->v);
-    TF2__TRY(tf2__cl_arg_equal_blocks(build, p->weights, c->n_taps * p->lanes * 4, c->points * blocks));
-    tf2__cl_arg_buffer(build, p->taps);
-    tf2__cl_arg_int(build, c->n_taps);
-    tf2__cl_arg_buffer(build, p->pixels);
-    tf2__cl_arg_int(build, c->strip);
-    tf2__cl_arg_buffer(build, p->zeros);
-    tf2__cl_arg_buffer(build, p->zeros);
-    tf2__cl_arg_arena(build); /* no residual */
-    tf2__cl_arg_int(build, -1);
-    tf2__cl_arg_int(build, 0);
-    tf2__cl_arg_float(build, 0);
-    tf2__cl_arg_arena(build);
-    tf2__cl_arg_int(build, p->m);
-    tf2__cl_arg_int(build, 1);
-    tf2__cl_arg_int(build, SUMS);
-    tf2__cl_arg_int(build, c->out_channels);
-    tf2__cl_arg_int(build, c->out_channels);
-    tf2__cl_arg_int(build, blocks);
     tf2__cl_arg_int(build, c->point_stride);
-    tf2__cl_arg_int(build, strip);
-    tf2__cl_arg_float(build, 0);
-    tf2__cl_arg_float(build, 0);
-    tf2__cl_arg_int(build, 0);
-    tf2__cl_arg_int(build, 0);
-    tf2__cl_launch_size(build, tf2__ceil_div(n_tiles, strip), c->points * blocks);
-    return TF2_OK;
-}
-
-static enum tf2_status transform_out(struct tf2__cl_build *build, const struct parts *p, int64_t first)
-{
-    const struct tf2__cl_conv *conv = &p->job->conv;
-    TF2__TRY(tf2__cl_launch_begin(
-        build, TF2__CL_WINOGRAD_INT8, p->c->tile == 4 ? "winograd_int8_out_4" : "winograd_int8_out_2"));
-    tf2__cl_arg_arena(build);
-    tf2__cl_arg_int(build, p->m);
+    tf2__cl_arg_int(build, c->strips.channels);
+    TF2__TRY(tf2__cl_arg_equal_blocks(build, p->weights, c->points * c->n_taps * c->lanes * 4, blocks));
+    tf2__cl_arg_int(build, c->n_taps);
     tf2__cl_arg_buffer(build, p->tiles);
     tf2__cl_arg_int(build, first);
-    tf2__cl_arg_int(build, p->c->out_channels);
-    tf2__cl_arg_int(build, p->c->tile_stride);
+    tf2__cl_arg_int(build, n_tiles);
+    tf2__cl_arg_int(build, n_groups);
+    tf2__cl_arg_int(build, groups);
     tf2__cl_arg_buffer(build, p->bias);
     tf2__cl_arg_buffer(build, p->scale);
     TF2__TRY(tf2__cl_job_arg_add(build, p->job));
@@ -316,36 +268,21 @@ static enum tf2_status transform_out(struct tf2__cl_build *build, const struct p
     tf2__cl_arg_int(build, conv->add.stride[1]);
     tf2__cl_arg_int(build, conv->add.stride[2]);
     tf2__cl_job_arg_bounds(build, p->job);
-    tf2__cl_launch_size(build, p->c->strip, 1);
+    tf2__cl_launch_size(build, tf2__ceil_div(n_groups, groups), blocks);
     return TF2_OK;
-}
-
-static enum tf2_status make_zeros(struct tf2__cl_build *build, int64_t n, uint32_t *buffer)
-{
-    void *data;
-    TF2__TRY(tf2__cl_buffer_map(build, n, buffer, &data));
-    memset(data, 0, (size_t)n * sizeof(cl_int));
-    return tf2__cl_buffer_unmap(build, *buffer, data);
 }
 
 enum tf2_status tf2__cl_winograd_int8_make(
     struct tf2__cl_build *build, const struct tf2__cl_job *job, const struct tf2__cl_winograd_int8 *c)
 {
-    struct parts p = {.job = job, .c = c};
-    const int64_t lanes = tf2__cl_dot_lanes(c->dot, 0);
-    p.lanes = c->product.vectors * lanes;
-    p.v = job->step->scratch_at / 2;
-    p.m = (job->step->scratch_at + 2 * c->points * c->point_stride) / 4;
+    struct parts p = {.job = job, .c = c, .v = job->step->scratch_at / 2};
     TF2__TRY(tf2__cl_winograd_tiles(build, &job->conv, c->tile, &p.tiles));
-    TF2__TRY(make_product_tables(build, c, &p.taps, &p.pixels));
-    TF2__TRY(pack(build, c, job, p.lanes, &p.weights));
-    TF2__TRY(make_zeros(build, c->points * tf2__round_up(c->out_channels, p.lanes), &p.zeros));
-    TF2__TRY(tf2__cl_job_channels(build, job, lanes, false, &p.bias, &p.scale));
-    for (int64_t i = 0; i < c->n_strips; i++) {
-        int64_t first = TF2__MIN(i * c->strip, c->n_tiles - c->strip);
-        TF2__TRY(transform_in(build, &p, first));
-        TF2__TRY(products(build, &p));
-        TF2__TRY(transform_out(build, &p, first));
+    TF2__TRY(pack(build, c, job, &p.weights));
+    TF2__TRY(tf2__cl_job_channels(build, job, c->lanes, false, &p.bias, &p.scale));
+    for (int64_t first = 0; first < c->strips.n_tiles; first += c->strips.tiles) {
+        int64_t n_tiles = TF2__MIN(c->strips.tiles, c->strips.n_tiles - first);
+        TF2__TRY(transform(build, &p, first, n_tiles));
+        TF2__TRY(multiply(build, &p, first, n_tiles));
     }
     return TF2_OK;
 }
