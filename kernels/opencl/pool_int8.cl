@@ -3,7 +3,8 @@
  * pool_int8.cl: maximum and average over windows of u8; windows and NDRange as in pool.cl.
  *
  * Maxima of equal quantization are bytes; others, and averages, go through float: v = (sum - n * zero_point) * factor.
- * An average's factor depends on how many positions its window has: one per output pixel (factors: d, h, w).
+ * plain: the former; slides: and windows have at most 3 columns, next to each other. An average's factor depends on how
+ * many positions its window has: one per output pixel (factors: d, h, w).
  */
 #define HEAD 8
 
@@ -22,19 +23,43 @@ static inline bv max_bytes(__global const uchar *x, __global const int *d, __glo
     return acc;
 }
 
-/* The window of most networks, without loops. */
-static inline bv max_bytes_3x3(__global const uchar *x, int row, int column)
+/* The maximum of a column of n rows. */
+static inline __attribute__((always_inline)) bv max_column(__global const uchar *x, int n, int step)
 {
     bv acc = LOADB(x);
-#pragma unroll
-    for (int i = 0; i < 3; i++) {
-#pragma unroll
-        for (int k = 0; k < 3; k++) {
-            const bv v = LOADB(x + i * row + k * column);
-            acc = v > acc ? v : acc;
-        }
+    if (n == 3) { /* most windows */
+        const bv v = LOADB(x + step), u = LOADB(x + 2 * step);
+        acc = v > acc ? v : acc;
+        return u > acc ? u : acc;
+    }
+    for (int i = 1; i < n; i++) {
+        const bv v = LOADB(x + i * step);
+        acc = v > acc ? v : acc;
     }
     return acc;
+}
+
+/* A row of n outputs of BV channels, windows of at most 3 columns next to each other: every column is looked at once. */
+static inline void max_row_3(
+    __global const uchar *x, __global uchar *y, int y_step, __global const int *h, __global const int *w, int n)
+{
+    const int rows = h[1], row_step = h[3], step = w[3];
+    int next = w[0]; /* the column to come, in bytes */
+    bv left = (bv)(0), middle = (bv)(0), right = (bv)(0);
+    for (int i = 0; i < n; i++, w += 4, y += y_step) {
+        const int columns = w[1];
+        for (next = max(next, w[0]); next < w[0] + columns * step; next += step) {
+            left = middle;
+            middle = right;
+            right = max_column(x + next, rows, row_step);
+        }
+        bv acc = columns > 0 ? right : (bv)(0);
+        if (columns > 1)
+            acc = middle > acc ? middle : acc;
+        if (columns > 2)
+            acc = left > acc ? left : acc;
+        STOREB(acc, y);
+    }
 }
 
 static inline uchar16
@@ -68,7 +93,7 @@ sum_sixteen(__global const uchar *x, __global const int *d, __global const int *
 __kernel void pool_int8(
     __global const uchar *restrict x, const int x_offset, __global uchar *restrict y, const int y_offset,
     __global const int *restrict t, __global const float *restrict factors, const int n_channels, const int piece,
-    const int average, const int is_float, const int plain, const int x_zero_point, const float lo, const float hi,
+    const int average, const int is_float, const int plain, const int slides, const int x_zero_point, const float lo, const float hi,
     const int zero_point PART_ARGS)
 {
     const int row = ID0;
@@ -84,18 +109,19 @@ __kernel void pool_int8(
     if (average)
         factors += (od * t[1] + oh) * t[2];
 
+    if (slides && d[1] == 1 && h[1] > 0 && c_last - c_first >= BV) {
+        for (int c = c_first; c < c_last; c += BV) {
+            const int at = min(c, c_last - BV);
+            max_row_3(x + at, y + at, t[7], h, w, t[2]);
+        }
+        return;
+    }
     for (int ow = 0; ow < t[2]; ow++, w += 4, y += element * t[7]) {
         __global const uchar *p = x + w[0];
         int c = c_first;
         if (!average && plain) {
-            if (d[1] == 1 && h[1] == 3 && w[1] == 3) {
-                const int h_step = h[3], w_step = w[3];
-                for (; c + BV <= c_last; c += BV)
-                    STOREB(max_bytes_3x3(p + c, h_step, w_step), y + c);
-            } else {
-                for (; c + BV <= c_last; c += BV)
-                    STOREB(max_bytes(p + c, d, h, w), y + c);
-            }
+            for (; c + BV <= c_last; c += BV)
+                STOREB(max_bytes(p + c, d, h, w), y + c);
             for (; c < c_last; c += 16)
                 store_bytes(max_sixteen(p + c, d, h, w), y + c, c_last - c);
             continue;

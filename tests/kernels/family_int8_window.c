@@ -79,15 +79,17 @@ static void pool_usual(struct kgraph *k)
 {
     const int32_t kernel = (int32_t)krange(k, 2, 3), stride = (int32_t)krange(k, 1, 2);
     const int32_t pad = (int32_t)krange(k, 0, 1);
+    const bool unusual = kchance(k, 3); /* columns unlike rows */
     const struct tf2_pool_attr attr = {
         .kind = kchance(k, 3) ? TF2_POOL_AVG : TF2_POOL_MAX,
         .rounding = (enum tf2_pool_rounding)krange(k, 0, 1),
         .window = {
-            .kernel = {kernel, kernel},
-            .stride = {stride, stride},
+            .kernel = {kernel, unusual ? (int32_t)krange(k, 2, 4) : kernel},
+            .stride = {stride, unusual ? (int32_t)krange(k, 1, 4) : stride},
+            .dilation = {1, unusual ? (int32_t)krange(k, 1, 2) : 1},
             .pad_begin = {pad, pad},
             .pad_end = {pad, pad}}};
-    const struct tf2_shape shape = KSHAPE(1, kchannels(k, 70), krange(k, 4, 14), krange(k, 4, 14));
+    const struct tf2_shape shape = KSHAPE(1, kchannels(k, 70), krange(k, 4, 14), krange(k, 7, 14));
     tf2_tensor_id x = kconv8_1x1(k, kinput8(k, shape), kchannels(k, 70) + (kchance(k, 2) ? 64 : 0));
     const struct tf2__quant quant = *kquant_of(k, x);
     finish(k, x, knode8(k, TF2_OP_POOL, &attr, KIN(x), NULL, &quant));

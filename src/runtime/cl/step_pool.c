@@ -126,14 +126,16 @@ static enum tf2_status pool_int8_make(struct tf2__cl_build *build, const struct 
     const struct tf2__plan_tensor *in = &build->plan->tensors[step->in[0]];
     const struct tf2__plan_tensor *out = &build->plan->tensors[step->out];
     struct tf2__cl_map_view x, y;
-    uint32_t table, factors;
+    uint32_t table, factors, n = 0;
+    struct tf2__window_dim dims[TF2_MAX_SPATIAL];
     tf2__cl_map_of(build->plan, step->in[0], &x);
     tf2__cl_map_of(build->plan, step->out, &y);
+    TF2__TRY(tf2__pool_resolve(attr, &in->shape, dims, &n, build->error));
     TF2__TRY(make_table(build, step, &x, &y, &table));
     TF2__TRY(make_factors(build, step, &factors));
     const struct tf2__quant_bounds bounds =
         tf2__quant_bounds(out->dtype, &out->quant, &step->node->activation);
-    bool plain = tf2__quant_equal(&in->quant, &out->quant) && step->node->activation.kind == TF2_ACTIVATION_NONE;
+    const bool plain = tf2__quant_equal(&in->quant, &out->quant) && step->node->activation.kind == TF2_ACTIVATION_NONE;
 
     int64_t n_rows = y.n * y.dim[0] * y.dim[1];
     int64_t n_channels = y.c + out->room;
@@ -148,6 +150,8 @@ static enum tf2_status pool_int8_make(struct tf2__cl_build *build, const struct 
     tf2__cl_arg_int(build, attr->kind == TF2_POOL_AVG);
     tf2__cl_arg_int(build, out->dtype == TF2_DTYPE_F32);
     tf2__cl_arg_int(build, plain);
+    tf2__cl_arg_int(
+        build, plain && attr->kind == TF2_POOL_MAX && dims[n - 1].kernel <= 3 && dims[n - 1].dilation == 1);
     tf2__cl_arg_int(build, in->quant.zero_point);
     tf2__cl_arg_float(build, bounds.lo);
     tf2__cl_arg_float(build, bounds.hi);
