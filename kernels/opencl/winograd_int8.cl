@@ -50,10 +50,8 @@ typedef uchar bytes_v __attribute__((ext_vector_type(IN_LANES)));
 typedef words_v words_anywhere __attribute__((aligned(2)));
 typedef bytes_v bytes_anywhere __attribute__((aligned(1)));
 
-/*
- * void name(m, v, step, w, n_taps, ahead): the products of `count` tiles at one point, m [tile][vector]. Tiles are `step` numbers
- * apart in v. A function of its own, so that all it needs stays in registers.
- */
+/* The products of `count` tiles at one point: m [tile][vector]. step: numbers from one tile of v to the next. w: weights of
+ * the point. ahead: bytes. A function of its own, so that all it needs stays in registers. */
 #define MULTIPLY(name, count)                                                                                \
     TARGET void name(                                                                                        \
         acc_t *m, __global const short *v, long step, __global const char *w, int n_taps, int ahead)         \
@@ -207,7 +205,7 @@ static inline INLINE void STORE_NAME(
     }
 }
 
-/* One tile of LC output channels; points are P * R vectors apart. */
+/* One tile of LC output channels. */
 static inline INLINE void INVERT(
     const acc_t *m, lui bias, lf scale, __global const uchar *add, __global uchar *y, int rows, int columns, int n,
     const struct SHAPE *s, const struct epilogue *e)
@@ -244,8 +242,8 @@ static inline INLINE void INVERT(
     }
 }
 
-/* Groups first .. last - 1, group i from tile i * n_tiles / n_groups on. Multiplied as P or P - 1 tiles; if these are more than
- * there are, what follows in v is taken for tiles. */
+/* Groups first .. last - 1, group i from tile i * n_tiles / n_groups on. Multiplied as P or P - 1 tiles; if these are more
+ * than there are, what follows in v is taken for tiles. */
 TARGET void BODY(
     __global const short *restrict v, __global const char *restrict weights, __global const int *restrict tiles,
     __global const int *restrict bias, __global const float *restrict scale, __global const uchar *restrict add,
@@ -287,9 +285,9 @@ TARGET void BODY(
 }
 
 /*
- * NDRange: dimension 0: `groups` each of n_groups groups of tiles, n_tiles in all, from `first_tile` on; dimension 1: blocks of
- * R * LC output channels. weights [block][point][pair of input channels][R * LC][2], weights_skip bytes less; bias has the zero
- * point of x folded in. n_store: output lanes that may be written.
+ * NDRange: dimension 0: `groups` each of n_groups groups of tiles, n_tiles in all, from `first_tile` on; dimension 1: blocks
+ * of R * LC output channels. weights [block][point][pair of input channels][R * LC][2], weights_skip bytes less; bias has
+ * the zero point of x folded in. n_store: output lanes that may be written.
  */
 __kernel void NAME(
     __global const short *restrict v, const int v_offset, const int point_stride, const int channels,

@@ -70,34 +70,46 @@ const struct tf2__cl_tile *tf2__cl_tiles(int vector_width, size_t *n)
 }
 
 static const char *const family_source[TF2__CL_N_FAMILIES] = {
-    [TF2__CL_CONV] = tf2__kernel_conv,           [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
-    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8, [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
+    [TF2__CL_CONV] = tf2__kernel_conv,
+    [TF2__CL_CONV_AMX] = tf2__kernel_conv_amx,
+    [TF2__CL_CONV_INT8] = tf2__kernel_conv_int8,
+    [TF2__CL_DEPTHWISE] = tf2__kernel_depthwise,
     [TF2__CL_DEPTHWISE_INT8] = tf2__kernel_depthwise_int8,
     [TF2__CL_DETECT] = tf2__kernel_detect,
     [TF2__CL_LRN_INT8] = tf2__kernel_lrn_int8,
-    [TF2__CL_MAP] = tf2__kernel_map,             [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
-    [TF2__CL_NORM] = tf2__kernel_norm,           [TF2__CL_POOL] = tf2__kernel_pool,
-    [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8, [TF2__CL_RESAMPLE] = tf2__kernel_resample,
-    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,   [TF2__CL_WINOGRAD_INT8] = tf2__kernel_winograd_int8,
+    [TF2__CL_MAP] = tf2__kernel_map,
+    [TF2__CL_MAP_INT8] = tf2__kernel_map_int8,
+    [TF2__CL_NORM] = tf2__kernel_norm,
+    [TF2__CL_POOL] = tf2__kernel_pool,
+    [TF2__CL_POOL_INT8] = tf2__kernel_pool_int8,
+    [TF2__CL_RESAMPLE] = tf2__kernel_resample,
+    [TF2__CL_WINOGRAD] = tf2__kernel_winograd,
+    [TF2__CL_WINOGRAD_INT8] = tf2__kernel_winograd_int8,
 };
 
 static const char *const family_name[TF2__CL_N_FAMILIES] = {
-    [TF2__CL_CONV] = "conv.cl",           [TF2__CL_CONV_AMX] = "conv_amx.cl",
-    [TF2__CL_CONV_INT8] = "conv_int8.cl", [TF2__CL_DEPTHWISE] = "depthwise.cl",
+    [TF2__CL_CONV] = "conv.cl",
+    [TF2__CL_CONV_AMX] = "conv_amx.cl",
+    [TF2__CL_CONV_INT8] = "conv_int8.cl",
+    [TF2__CL_DEPTHWISE] = "depthwise.cl",
     [TF2__CL_DEPTHWISE_INT8] = "depthwise_int8.cl",
     [TF2__CL_DETECT] = "detect.cl",
     [TF2__CL_LRN_INT8] = "lrn_int8.cl",
-    [TF2__CL_MAP] = "map.cl",             [TF2__CL_MAP_INT8] = "map_int8.cl",
-    [TF2__CL_NORM] = "norm.cl",           [TF2__CL_POOL] = "pool.cl",
-    [TF2__CL_POOL_INT8] = "pool_int8.cl", [TF2__CL_RESAMPLE] = "resample.cl",
-    [TF2__CL_WINOGRAD] = "winograd.cl",   [TF2__CL_WINOGRAD_INT8] = "winograd_int8.cl",
+    [TF2__CL_MAP] = "map.cl",
+    [TF2__CL_MAP_INT8] = "map_int8.cl",
+    [TF2__CL_NORM] = "norm.cl",
+    [TF2__CL_POOL] = "pool.cl",
+    [TF2__CL_POOL_INT8] = "pool_int8.cl",
+    [TF2__CL_RESAMPLE] = "resample.cl",
+    [TF2__CL_WINOGRAD] = "winograd.cl",
+    [TF2__CL_WINOGRAD_INT8] = "winograd_int8.cl",
 };
 
 static bool is_int8(enum tf2__cl_family family)
 {
     return family == TF2__CL_CONV_AMX || family == TF2__CL_CONV_INT8 || family == TF2__CL_DEPTHWISE_INT8 ||
-           family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 ||
-           family == TF2__CL_POOL_INT8 || family == TF2__CL_WINOGRAD_INT8;
+           family == TF2__CL_LRN_INT8 || family == TF2__CL_MAP_INT8 || family == TF2__CL_POOL_INT8 ||
+           family == TF2__CL_WINOGRAD_INT8;
 }
 
 #define DEFINE_SIZE 48
@@ -140,9 +152,8 @@ static void collect(const struct tf2__cl_device *device, enum tf2__cl_family fam
     if (family == TF2__CL_CONV_INT8)
         s->text[s->n++] = tf2__kernel_pack_int8;
     size_t n_tiles;
-    const struct tf2__cl_tile *tiles = family == TF2__CL_CONV
-                                           ? tf2__cl_tiles(device->vector_width, &n_tiles)
-                                           : tf2__cl_tiles_int8(device->dot, &n_tiles);
+    const struct tf2__cl_tile *tiles = family == TF2__CL_CONV ? tf2__cl_tiles(device->vector_width, &n_tiles)
+                                                              : tf2__cl_tiles_int8(device->dot, &n_tiles);
     for (size_t i = 0; i < n_tiles; i++) {
         s->text[s->n++] = define_tile(s->defines[i], tiles[i]);
         s->text[s->n++] = family_source[family];

@@ -135,7 +135,8 @@ static enum tf2_status pool_int8_make(struct tf2__cl_build *build, const struct 
     TF2__TRY(make_factors(build, step, &factors));
     const struct tf2__quant_bounds bounds =
         tf2__quant_bounds(out->dtype, &out->quant, &step->node->activation);
-    const bool plain = tf2__quant_equal(&in->quant, &out->quant) && step->node->activation.kind == TF2_ACTIVATION_NONE;
+    const bool plain =
+        tf2__quant_equal(&in->quant, &out->quant) && step->node->activation.kind == TF2_ACTIVATION_NONE;
 
     int64_t n_rows = y.n * y.dim[0] * y.dim[1];
     int64_t n_channels = y.c + out->room;

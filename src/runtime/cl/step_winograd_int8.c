@@ -93,7 +93,8 @@ static double cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv, int64_
 /* Weights that do not stay in a cache come from memory. */
 static double direct_cost(enum tf2__cl_dot dot, const struct tf2__cl_conv *conv)
 {
-    const double weights = (double)(conv->n_taps * conv->y.c), bytes = weights * (dot == TF2__CL_DOT_AVX2 ? 2 : 1);
+    const double weights = (double)(conv->n_taps * conv->y.c);
+    const double bytes = weights * (dot == TF2__CL_DOT_AVX2 ? 2 : 1);
     return (double)conv->n_pixels * weights + fmax(bytes - (2 << 20), 0) * costs[dot].weight;
 }
 
@@ -124,8 +125,9 @@ choose_tile_size(const struct tf2__cl_device *device, const struct tf2__cl_conv 
 }
 
 enum tf2_status tf2__cl_winograd_int8_choose(
-    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
-    const struct tf2__cl_winograd_int8 **choice, const char **kernel, struct tf2_error *error)
+    const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step,
+    const struct tf2__cl_job *job, const struct tf2__cl_winograd_int8 **choice, const char **kernel,
+    struct tf2_error *error)
 {
     const struct tf2__cl_conv *conv = &job->conv;
     const enum tf2__cl_dot dot = device->dot;
@@ -203,7 +205,8 @@ static enum tf2_status pack(
         for (int64_t i = 0; i < conv->x.c; i++) {
             int32_t u[36];
             transform_weights(c->tile, weights + (o * conv->x.c + i) * 9, u);
-            int16_t *to = (int16_t *)data + o / c->lanes * per_block + (i / 2 * c->lanes + o % c->lanes) * 2 + i % 2;
+            int16_t *to =
+                (int16_t *)data + o / c->lanes * per_block + (i / 2 * c->lanes + o % c->lanes) * 2 + i % 2;
             for (int64_t point = 0; point < c->points; point++)
                 to[point * per_point] = (int16_t)u[point];
         }
@@ -220,7 +223,8 @@ struct parts {
     int64_t v; /* scratch offset in its own elements */
 };
 
-static enum tf2_status transform(struct tf2__cl_build *build, const struct parts *p, int64_t first, int64_t n_tiles)
+static enum tf2_status
+transform(struct tf2__cl_build *build, const struct parts *p, int64_t first, int64_t n_tiles)
 {
     const struct tf2__cl_conv *conv = &p->job->conv;
     TF2__TRY(tf2__cl_launch_begin(
@@ -238,14 +242,19 @@ static enum tf2_status transform(struct tf2__cl_build *build, const struct parts
     return TF2_OK;
 }
 
-static enum tf2_status multiply(struct tf2__cl_build *build, const struct parts *p, int64_t first, int64_t n_tiles)
+static enum tf2_status
+multiply(struct tf2__cl_build *build, const struct parts *p, int64_t first, int64_t n_tiles)
 {
     const struct tf2__cl_winograd_int8 *c = p->c;
     const struct tf2__cl_conv *conv = &p->job->conv;
     const int64_t blocks = tf2__ceil_div(conv->y.c, c->lanes);
     const int64_t n_groups = tf2__ceil_div(n_tiles, c->product.pixels);
-    const int64_t groups = build->plan->n_parts == 1 ? n_groups : tf2__cl_strip(build->plan, &c->product, c->lanes, 2 * c->n_taps * c->points, n_groups, blocks);
-    TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_WINOGRAD_INT8, c->tile == 4 ? "winograd_int8_4" : "winograd_int8_2"));
+    const int64_t groups =
+        build->plan->n_parts == 1
+            ? n_groups
+            : tf2__cl_strip(build->plan, &c->product, c->lanes, 2 * c->n_taps * c->points, n_groups, blocks);
+    TF2__TRY(tf2__cl_launch_begin(
+        build, TF2__CL_WINOGRAD_INT8, c->tile == 4 ? "winograd_int8_4" : "winograd_int8_2"));
     tf2__cl_arg_arena(build);
     tf2__cl_arg_int(build, p->v);
     tf2__cl_arg_int(build, c->point_stride);
