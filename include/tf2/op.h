@@ -35,7 +35,7 @@ extern "C" {
     X(PRELU, 7, "prelu", struct tf2_no_attr)           /* x, slope [C] or [1] */                             \
     X(BATCH_NORM, 8, "batch_norm", struct tf2_batch_norm_attr) /* x, scale, bias, mean, variance: [C] each */ \
     X(SCALE, 9, "scale", struct tf2_scale_attr)        /* x, scale, [bias] along `axis` */                   \
-    X(LRN, 10, "lrn", struct tf2_lrn_attr)             /* x, [table: on uint8 only] */                       \
+    X(LRN, 10, "lrn", struct tf2_lrn_attr)             /* x, [table or curve: on uint8 only] */              \
     X(ELTWISE, 11, "eltwise", struct tf2_eltwise_attr) /* two or more, broadcast to one shape */             \
     X(CONCAT, 12, "concat", struct tf2_axis_attr)      /* one or more */                                     \
     X(SLICE, 13, "slice", struct tf2_slice_attr)       /* x */                                               \

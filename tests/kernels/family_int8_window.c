@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "kint8.h"
+#include "transform/op/lrn.h"
 
 static tf2_tensor_id some_map(struct kgraph *k, uint32_t n_spatial, int64_t max_extent)
 {
@@ -121,19 +122,29 @@ static void pool_ties(struct kgraph *k)
 
 /* --- normalization --- */
 
-static void lrn(struct kgraph *k)
+static void normalize(struct kgraph *k, bool curve)
 {
     static const float betas[] = {0.75f, 0.5f, 1, 0.6f};
     const struct tf2_lrn_attr attr = {
         .region = TF2_LRN_ACROSS_CHANNELS,
-        .size = (int32_t)(2 * krange(k, 0, 4) + 1),
+        .size = (int32_t)(kchance(k, 2) ? 5 : 2 * krange(k, 0, 4) + 1),
         .alpha = kuniform(k, 0.01f, 1),
         .beta = betas[krange(k, 0, 3)],
         .k = kuniform(k, 0.5f, 2)};
-    const int64_t n_table = (int64_t)1 << krange(k, 8, 13);
-    tf2_tensor_id x = kchance(k, 5) ? kinput8(k, KSHAPE(krange(k, 1, 3), kchannels(k, 70)))
+    const int64_t n_table = curve ? TF2__LRN_CURVE : (int64_t)1 << krange(k, 8, 13);
+    tf2_tensor_id x = kchance(k, 3) ? kinput8(k, KSHAPE(krange(k, 1, 3), kchannels(k, 270)))
                                     : some_map(k, (uint32_t)krange(k, 1, 3), 5);
     finish(k, x, klrn8(k, x, &attr, n_table));
+}
+
+static void lrn_table(struct kgraph *k)
+{
+    normalize(k, false);
+}
+
+static void lrn_curve(struct kgraph *k)
+{
+    normalize(k, true);
 }
 
 /* --- resizing --- */
@@ -163,7 +174,8 @@ const struct kfamily8 families8_window[] = {
     {.name = "int8_pool_usual", .build = pool_usual},
     {.name = "int8_pool_ties", .build = pool_ties},
     {.name = "int8_pool_global", .build = pool_global},
-    {.name = "int8_lrn", .build = lrn},
+    {.name = "int8_lrn_table", .build = lrn_table},
+    {.name = "int8_lrn_curve", .build = lrn_curve},
     {.name = "int8_resize", .build = resize, .may_refuse = true},
     {0},
 };

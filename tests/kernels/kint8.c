@@ -425,12 +425,19 @@ tf2_tensor_id klookup8(struct kgraph *k, tf2_tensor_id x, bool per_channel)
 
 tf2_tensor_id klrn8(struct kgraph *k, tf2_tensor_id x, const struct tf2_lrn_attr *attr, int64_t n_table)
 {
-    const struct tf2__quant quant = tame_quant(k, kquant_of(k, x)->scale);
+    const struct tf2__quant from = *kquant_of(k, x), quant = tame_quant(k, from.scale);
     const struct tf2_activation activation = activation_for(k, &quant);
+    struct tf2_lrn_attr own = *attr;
     float *table = alloc(k, (size_t)n_table, sizeof(*table));
-    assert_true(tf2__lrn_table(attr, kquant_of(k, x), &quant, n_table, table));
+    if (n_table == TF2__LRN_CURVE) { /* largest sums are below 2^20: within 8 octaves */
+        const double offset = pow(2, kuniform(k, 13, 24));
+        own.alpha = (float)(attr->k * attr->size / offset / from.scale / from.scale);
+        assert_true(tf2__lrn_curve(&own, &from, &quant, table));
+    } else {
+        assert_true(tf2__lrn_table(attr, &from, &quant, n_table, table));
+    }
     tf2_tensor_id t = adopt(k, TF2_DTYPE_F32, KSHAPE(n_table), NULL, table);
-    return knode8(k, TF2_OP_LRN, attr, KIN(x, t), &activation, &quant);
+    return knode8(k, TF2_OP_LRN, &own, KIN(x, t), &activation, &quant);
 }
 
 tf2_tensor_id kslice8(struct kgraph *k, tf2_tensor_id x, uint32_t axis, int64_t begin, int64_t end)

@@ -77,6 +77,7 @@ tf2_tensor_id keltwise8(
 /* Pools, u8 or float32; TF2_NO_TENSOR when it does not fit. */
 tf2_tensor_id kpool8_try(struct kgraph *k, const struct tf2_pool_attr *attr, tf2_tensor_id x, bool f32);
 tf2_tensor_id klookup8(struct kgraph *k, tf2_tensor_id x, bool per_channel);
+/* n_table: elements of the table, or TF2__LRN_CURVE for a curve, to which alpha is fitted. */
 tf2_tensor_id klrn8(struct kgraph *k, tf2_tensor_id x, const struct tf2_lrn_attr *attr, int64_t n_table);
 tf2_tensor_id kslice8(struct kgraph *k, tf2_tensor_id x, uint32_t axis, int64_t begin, int64_t end);
 /* Something that computes, with a quantization of its own. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "transform/op/lrn.h"
 #include "random_int8.h"
 
 #define MAX_TENSORS  64
@@ -155,7 +156,8 @@ static tf2_tensor_id grow_window(struct grower *g, tf2_tensor_id x)
         .nearest = (enum tf2_resize_nearest)krange(k, 0, 3)};
     switch (krange(k, 0, 4)) {
     case 0:
-        return kshape(k, x)->dim[1] <= 2048 ? klrn8(k, x, &lrn, 4096) : TF2_NO_TENSOR;
+        return kshape(k, x)->dim[1] <= 2048 ? klrn8(k, x, &lrn, kchance(k, 2) ? TF2__LRN_CURVE : 4096)
+                                            : TF2_NO_TENSOR;
     case 1:
         for (uint32_t d = 0; d < kshape(k, x)->n_dims - 2; d++)
             resize.size[d] = krange(k, 1, 8);

@@ -325,6 +325,9 @@ static void table_shapes(void **unused)
     } cases[] = {
         {VECTOR(256), TF2_OK},
         {VECTOR(65536), TF2_OK},
+        {VECTOR(13), TF2_OK},
+        {VECTOR(12), TF2_ERR_SHAPE},
+        {VECTOR(14), TF2_ERR_SHAPE},
         {VECTOR(128), TF2_ERR_SHAPE},
         {VECTOR(131072), TF2_ERR_SHAPE},
         {VECTOR(1000), TF2_ERR_SHAPE},
@@ -338,6 +341,51 @@ static void table_shapes(void **unused)
         const struct tf2_shape in[] = {IMAGE, cases[i].table};
         ops_expect_status(TF2_OP_LRN, &attr, in, 2, cases[i].status, "table of a normalization");
     }
+}
+
+/* Elements that could make a factor infinite, or no number. */
+static void curves(void **unused)
+{
+    static const struct {
+        uint32_t at;
+        float value;
+        const char *message; /* NULL: taken */
+    } cases[] = {
+        {0, 1, NULL},
+        {0, 9e19f, NULL},
+        {0, 0.999f, "offset 0.999 of a curve, wanted 1 to 1e+20"},
+        {0, -1024, "offset -1024"},
+        {0, 1e30f, "offset 1e+30"},
+        {0, NAN, "offset nan"},
+        {1, -1e6f, NULL},
+        {4, 1.1e6f, "element 4 of a curve is 1.1e+06, wanted at most 1e+06"},
+        {2, -3e38f, "element 2"},
+        {3, NAN, "element 3"},
+        {5, -9e19f, NULL},
+        {12, 1.1e20f, "element 12 of a curve is 1.1e+20, wanted at most 1e+20"},
+        {12, -INFINITY, "element 12"},
+        {8, NAN, "element 8"},
+    };
+    const struct tf2__type x = U8, out = U8;
+    struct tf2_lrn_attr attr = {.size = 5};
+    float curve[13] = {1024};
+    struct tf2__type type = {.dtype = TF2_DTYPE_F32, .shape = VECTOR(13), .data = curve};
+    const struct tf2__type *in[2] = {&x, &type};
+    const struct tf2__op_int8 *op = tf2__op_find(TF2_OP_LRN)->int8;
+    struct tf2_error error = {0};
+    (void)unused;
+    for (size_t i = 0; i < TF2__COUNT(cases); i++) {
+        const float before = curve[cases[i].at];
+        curve[cases[i].at] = cases[i].value;
+        const enum tf2_status status = op->check(&attr, in, 2, &out, &error);
+        if (status != (cases[i].message ? TF2_ERR_VALUE : TF2_OK) ||
+            (cases[i].message && !strstr(error.message, cases[i].message)))
+            fail_msg("case %zu: %s (%s)", i, tf2_status_name(status), error.message);
+        curve[cases[i].at] = before;
+    }
+    attr.size = INT32_MAX; /* a float does not hold sums of so many squares */
+    assert_int_equal(op->check(&attr, in, 2, &out, &error), TF2_ERR_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "wanted at most 16777216"));
 }
 
 /* A graph with a float32 input, its u8 form, and constants. */
@@ -407,8 +455,28 @@ static void graphs(void **unused)
     expect_node(&net, TF2_OP_LRN, &lrn, on_u8, 2, TF2_ACTIVATION_RELU, true, NULL);
     expect_node(&net, TF2_OP_LRN, &lrn, on_u8, 2, TF2_ACTIVATION_CLIP, true, NULL);
     for (int kind = TF2_ACTIVATION_LEAKY_RELU; kind <= TF2_ACTIVATION_POW; kind++)
-        expect_node(
-            &net, TF2_OP_LRN, &lrn, on_u8, 2, (enum tf2_activation_kind)kind, true, "on integers");
+        expect_node(&net, TF2_OP_LRN, &lrn, on_u8, 2, (enum tf2_activation_kind)kind, true, "on integers");
+    tf2_graph_destroy(&net.graph);
+}
+
+/* Graphs hand the elements of constants to the check. */
+static void curve_of_graph(void **unused)
+{
+    static const float bad[13] = {1, 0, 0, 0, 0, 1e30f};
+    const struct tf2_lrn_attr attr = {.size = 5, .k = 1};
+    const struct tf2_shape vector = VECTOR(13);
+    struct tf2_error error = {0};
+    struct net net = make_net();
+    tf2_tensor_id in[2] = {net.q, TF2_NO_TENSOR}, out;
+    (void)unused;
+    assert_int_equal(
+        tf2_graph_add_constant(net.graph, "curve", TF2_DTYPE_F32, &vector, bad, &in[1], NULL), TF2_OK);
+    assert_int_equal(
+        tf2__graph_add_int8(
+            net.graph, TF2_OP_LRN, "node", &attr, in, 2, NULL, TF2_DTYPE_U8, &plain, &out, &error),
+        TF2_ERR_VALUE);
+    assert_non_null(strstr(error.message, "node"));
+    assert_non_null(strstr(error.message, "element 5 of a curve is 1e+30"));
     tf2_graph_destroy(&net.graph);
 }
 
@@ -430,10 +498,12 @@ static void forms(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums),        cmocka_unit_test(conv_and_gemm), cmocka_unit_test(pools),
-        cmocka_unit_test(moves),       cmocka_unit_test(tables),        cmocka_unit_test(eltwise_and_concat),
-        cmocka_unit_test(conversions), cmocka_unit_test(table_shapes),  cmocka_unit_test(graphs),
-        cmocka_unit_test(forms),
+        cmocka_unit_test(sums),        cmocka_unit_test(conv_and_gemm),
+        cmocka_unit_test(pools),       cmocka_unit_test(moves),
+        cmocka_unit_test(tables),      cmocka_unit_test(eltwise_and_concat),
+        cmocka_unit_test(conversions), cmocka_unit_test(table_shapes),
+        cmocka_unit_test(curves),      cmocka_unit_test(curve_of_graph),
+        cmocka_unit_test(graphs),      cmocka_unit_test(forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

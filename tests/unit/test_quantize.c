@@ -351,6 +351,38 @@ static void test_transposed_convolution(void **state)
     net_close(&net);
 }
 
+/* A curve where there is one, else a table, which grows with the steepness. */
+static void test_normalization(void **state)
+{
+    static const struct {
+        struct tf2_lrn_attr attr;
+        int64_t n_factors;
+    } cases[] = {
+        {{.size = 5, .alpha = 0.02f, .beta = 0.75f, .k = 1}, 13},
+        {{.size = 5, .alpha = 1e-3f, .beta = 2, .k = 1}, 1024},
+        {{.size = 5, .alpha = 0, .beta = 0.75f, .k = 1}, 1024},
+        {{.size = 5, .alpha = 100, .beta = 0.75f, .k = 1}, 65536},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct net net;
+        net_open(&net, 12);
+        tf2_tensor_id x = net_conv(&net, net_input(&net, "x", SHAPE(1, 3, 8, 8)), 8, 3, 1, true);
+        tf2_tensor_id y = net_node(&net, TF2_OP_LRN, "lrn", &cases[i].attr, IN(x));
+        net_output(&net, net_conv(&net, y, 4, 3, 1, true));
+        struct source source = source_of(model_of(&net, NULL));
+        struct quantized q = quantize(&source, NULL);
+        const struct tf2_graph *graph = q.model->graph;
+        const struct tf2__node *node = &graph->nodes[graph->tensors[tf2__graph_find(graph, "lrn")].producer];
+        assert_int_equal(node->op->id, TF2_OP_LRN);
+        assert_int_equal(graph->tensors[node->in[1]].shape.dim[0], cases[i].n_factors);
+        assert_true(q.report->cosine > 0.999);
+        quantized_free(&q);
+        tf2_model_destroy((struct tf2_model **)&source.model);
+        net_close(&net);
+    }
+}
+
 static void test_bias_correction(void **state)
 {
     struct net net;
@@ -554,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_shapes_only),
         cmocka_unit_test(test_transposed_convolution),
+        cmocka_unit_test(test_normalization),
         cmocka_unit_test(test_bias_correction),
         cmocka_unit_test(test_constant_and_dead),
         cmocka_unit_test(test_names_in_use),

@@ -287,6 +287,19 @@ static bool lrn_fits(const struct tf2__plan *plan, const struct tf2__step *step)
            attr->size / 2 <= LRN_MAX_HALF && (x->shape.dim[1] == 1 || (x->stride[1] == 1 && y->stride[1] == 1));
 }
 
+/* The table as it is; of a curve the octaves twice, for a vector of 16. */
+static enum tf2_status
+factors_buffer(struct tf2__cl_build *build, const struct tf2__plan_tensor *factors, uint32_t *buffer)
+{
+    const int64_t n = tf2_shape_count(&factors->shape);
+    float curve[TF2__LRN_CURVE + 8];
+    if (n != TF2__LRN_CURVE)
+        return tf2__cl_buffer_from(build, factors->data, n, buffer);
+    memcpy(curve, factors->data, TF2__LRN_CURVE * sizeof(*curve));
+    memcpy(curve + TF2__LRN_CURVE, curve + TF2__LRN_OCTAVES, 8 * sizeof(*curve));
+    return tf2__cl_buffer_from(build, curve, TF2__COUNT(curve), buffer);
+}
+
 static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__step *step)
 {
     const struct tf2_lrn_attr *attr = step->node->attr;
@@ -295,7 +308,9 @@ static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__s
     const struct tf2__quant *xq = &tensors[step->in[0]].quant;
     struct tf2__cl_map_view x, y;
     uint32_t table, factor_buffer;
-    int64_t n_factors = tf2_shape_count(&factors->shape);
+    const int64_t n_factors = factors->shape.dim[0];
+    const int shift =
+        n_factors == TF2__LRN_CURVE ? -1 : (int)tf2__lrn_shift(attr->size, xq->zero_point, n_factors);
     tf2__cl_map_of(build->plan, step->in[0], &x);
     tf2__cl_map_of(build->plan, step->out, &y);
     const int64_t numbers[12] = {y.n,        y.dim[0],    y.dim[1],    y.dim[2],   x.stride_n,  x.stride[0],
@@ -304,7 +319,7 @@ static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__s
     for (int i = 0; i < 12; i++)
         t[i] = (cl_int)numbers[i];
     TF2__TRY(tf2__cl_buffer_from(build, t, 12, &table));
-    TF2__TRY(tf2__cl_buffer_from(build, factors->data, n_factors, &factor_buffer));
+    TF2__TRY(factors_buffer(build, factors, &factor_buffer));
     const struct tf2__quant *yq = &tensors[step->out].quant;
     const struct tf2__quant_bounds bounds = tf2__quant_bounds_u8(yq, &step->node->activation);
     TF2__TRY(tf2__cl_launch_begin(build, TF2__CL_LRN_INT8, "lrn_int8"));
@@ -315,7 +330,7 @@ static enum tf2_status lrn_make(struct tf2__cl_build *build, const struct tf2__s
     tf2__cl_arg_int(build, y.c + tensors[step->out].room);
     tf2__cl_arg_int(build, attr->size / 2);
     tf2__cl_arg_buffer(build, factor_buffer);
-    tf2__cl_arg_int(build, tf2__lrn_shift(attr->size, xq->zero_point, n_factors));
+    tf2__cl_arg_int(build, shift);
     tf2__cl_arg_int(build, xq->zero_point);
     tf2__cl_arg_float(build, bounds.lo);
     tf2__cl_arg_float(build, bounds.hi);

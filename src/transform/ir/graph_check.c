@@ -156,7 +156,7 @@ enum tf2_status tf2__graph_check_types(
         if (node->in[k] == TF2_NO_TENSOR)
             continue;
         const struct tf2__tensor *tensor = &graph->tensors[node->in[k]];
-        types[k] = (struct tf2__type){tensor->dtype, tensor->shape, tensor->quant};
+        types[k] = (struct tf2__type){tensor->dtype, tensor->shape, tensor->quant, tensor->data};
         in[k] = &types[k];
         all_f32 &= tensor->dtype == TF2_DTYPE_F32;
     }

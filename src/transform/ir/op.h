@@ -25,11 +25,12 @@ struct tf2__view {
     struct tf2__quant quant; /* dtype U8, S8; else all zero */
 };
 
-/* What a tensor is, without its contents. */
+/* What a tensor is. */
 struct tf2__type {
     enum tf2_dtype dtype;
     struct tf2_shape shape;
     struct tf2__quant quant;
+    const void *data; /* a constant's elements, dense; else NULL */
 };
 
 /* Makes a view of dense row-major data. */

@@ -4,13 +4,16 @@
  * it too, over neighbouring pixels of a channel. Outside channels and image there are zeros, which count into
  * the divisor.
  *
- * The integer form has a table instead of the power (lrn.h), as input 1. It exists across channels only.
+ * The integer form has a table or a curve instead of the power (lrn.h), as input 1. It exists across channels only.
  */
 #include "transform/op/lrn.h"
 
 #include "transform/op/int8.h"
 
 #include <math.h>
+
+#define MAX_SUM         (1 << 24) /* on a curve: a float holds it exactly */
+#define MAX_COEFFICIENT 1e6
 
 static double square(float x)
 {
@@ -53,10 +56,12 @@ static enum tf2_status check_table(const struct tf2_shape *table, struct tf2_err
 {
     char text[TF2__SHAPE_TEXT];
     const int64_t n = table->n_dims == 1 ? table->dim[0] : 0;
-    if (n < TF2__LRN_MIN_TABLE || n > TF2__LRN_MAX_TABLE || (n & (n - 1)))
+    if (n != TF2__LRN_CURVE && (n < TF2__LRN_MIN_TABLE || n > TF2__LRN_MAX_TABLE || (n & (n - 1))))
         return tf2__fail(
-            error, TF2_ERR_SHAPE, "table of shape %s, wanted a vector of %d to %d elements, a power of two",
-            tf2_shape_format(table, text, sizeof(text)), TF2__LRN_MIN_TABLE, TF2__LRN_MAX_TABLE);
+            error, TF2_ERR_SHAPE,
+            "table of shape %s, wanted a vector of %d elements, or of %d to %d, a power of two",
+            tf2_shape_format(table, text, sizeof(text)), TF2__LRN_CURVE, TF2__LRN_MIN_TABLE,
+            TF2__LRN_MAX_TABLE);
     return TF2_OK;
 }
 
@@ -128,6 +133,102 @@ bool tf2__lrn_table(
     return finite;
 }
 
+/* A curve's polynomial. */
+static float polynomial(const float *curve, float m)
+{
+    const float *a = curve + 1;
+    const float y = (m + a[0]) * m + a[1];
+    return (y + (m + a[2])) * y + a[3];
+}
+
+/* v of x, which is a number less its zero point. */
+static float on_curve(const float *curve, float x, int64_t sum)
+{
+    const float t = (float)sum + curve[0];
+    uint32_t bits;
+    float m;
+    memcpy(&bits, &t, sizeof(bits));
+    const uint32_t mantissa = (bits & 0x7fffff) | 0x3f800000;
+    memcpy(&m, &mantissa, sizeof(m));
+    return (x * curve[TF2__LRN_OCTAVES + (bits >> 23) % 8]) * polynomial(curve, m);
+}
+
+#define N_NODES 5
+
+/* u: coefficients of m^-beta, 1 <= m <= 2: interpolated at Chebyshev's nodes, by Newton's divided differences. */
+static void interpolate(double beta, double u[N_NODES])
+{
+    double node[N_NODES], difference[N_NODES];
+    for (int i = 0; i < N_NODES; i++) {
+        node[i] = 1.5 - 0.5 * cos((2 * i + 1) * acos(-1) / (2 * N_NODES));
+        difference[i] = pow(node[i], -beta);
+        u[i] = 0;
+    }
+    for (int order = 1; order < N_NODES; order++) {
+        for (int i = N_NODES - 1; i >= order; i--)
+            difference[i] = (difference[i] - difference[i - 1]) / (node[i] - node[i - order]);
+    }
+    for (int i = N_NODES - 1; i >= 0; i--) { /* u = u * (m - node[i]) + difference[i] */
+        for (int k = N_NODES - 1; k > 0; k--)
+            u[k] = u[k - 1] - node[i] * u[k];
+        u[0] = difference[i] - node[i] * u[0];
+    }
+}
+
+/* The polynomial of m^-beta / factor. false: its error is too large. */
+static bool fit_power(double beta, float *curve, double *factor)
+{
+    enum { N_TRIALS = 1024 };
+    double u[N_NODES];
+    interpolate(beta, u);
+    *factor = u[4];
+    const double a0 = (u[3] / u[4] - 1) / 2, b = u[2] / u[4] - a0 * (a0 + 1), a1 = u[1] / u[4] - a0 * b;
+    const double a2 = b - 2 * a1, a3 = u[0] / u[4] - a1 * (a1 + a2);
+    memcpy(curve + 1, (float[]){(float)a0, (float)a1, (float)a2, (float)a3}, 4 * sizeof(*curve));
+    for (int i = 0; i < N_TRIALS; i++) {
+        const float m = 1 + (float)i / N_TRIALS;
+        if (!(fabs(polynomial(curve, m) * *factor * pow(m, beta) - 1) <= TF2__LRN_CURVE_ERROR))
+            return false;
+    }
+    return true;
+}
+
+/* With these elements every factor is finite. */
+static enum tf2_status check_curve(const float *curve, struct tf2_error *error)
+{
+    if (!(curve[0] >= 1 && curve[0] <= TF2__INT8_MAX_FACTOR))
+        return tf2__fail(
+            error, TF2_ERR_VALUE, "offset %g of a curve, wanted 1 to %g", curve[0], TF2__INT8_MAX_FACTOR);
+    for (int i = 1; i < TF2__LRN_CURVE; i++) {
+        const double most = i < TF2__LRN_OCTAVES ? MAX_COEFFICIENT : TF2__INT8_MAX_FACTOR;
+        if (!(fabs(curve[i]) <= most))
+            return tf2__fail(
+                error, TF2_ERR_VALUE, "element %d of a curve is %g, wanted at most %g", i, curve[i], most);
+    }
+    return TF2_OK;
+}
+
+bool tf2__lrn_curve(
+    const struct tf2_lrn_attr *attr, const struct tf2__quant *x, const struct tf2__quant *y, float *curve)
+{
+    const double step = (double)attr->alpha / attr->size * x->scale * x->scale;
+    const int64_t largest = largest_sum(attr->size, x->zero_point);
+    const double offset = attr->k / step;
+    double factor;
+    if (!(step > 0 && offset >= 1 && offset <= TF2__INT8_MAX_FACTOR) || largest > MAX_SUM ||
+        !fit_power(attr->beta, curve, &factor))
+        return false;
+    curve[0] = (float)offset;
+    const int first = ilogbf(curve[0]);
+    if (ilogbf((float)largest + curve[0]) - first > 7)
+        return false;
+    factor *= (double)x->scale / y->scale;
+    for (int e = first; e < first + 8; e++)
+        curve[TF2__LRN_OCTAVES + (e + 127) % 8] =
+            (float)(factor * pow(step * ldexp(1, e), -(double)attr->beta));
+    return check_curve(curve, NULL) == TF2_OK;
+}
+
 /* The sum of squares around the walk's element. center: this element of x. */
 static int64_t
 sum_channels_u8(const struct tf2__view *x, const uint8_t *center, const struct tf2__walk *walk, int64_t size)
@@ -148,13 +249,20 @@ static void int8_eval(
     const struct tf2_lrn_attr *a = attr;
     const struct tf2__view *x = &in[0], *table = &in[1];
     const struct tf2__int8_sink sink = tf2__int8_sink(out, activation);
-    const uint32_t shift = tf2__lrn_shift(a->size, x->quant.zero_point, table->shape.dim[0]);
+    const int64_t n = table->shape.dim[0];
+    const bool is_curve = n == TF2__LRN_CURVE;
+    const uint32_t shift = is_curve ? 0 : tf2__lrn_shift(a->size, x->quant.zero_point, n);
+    float curve[TF2__LRN_CURVE];
     struct tf2__walk walk;
     (void)n_in;
+    for (int i = 0; i < TF2__LRN_CURVE; i++)
+        curve[i] = ((const float *)table->data)[i * table->stride[0]];
     for (tf2__walk_start(&walk, &out->shape); tf2__walk_more(&walk); tf2__walk_next(&walk)) {
         const uint8_t *center = tf2__walk_at_u8(&walk, x);
-        int64_t i = sum_channels_u8(x, center, &walk, a->size) >> shift;
-        float v = (float)(*center - x->quant.zero_point) * ((const float *)table->data)[i * table->stride[0]];
+        const int64_t sum = sum_channels_u8(x, center, &walk, a->size);
+        const float q = (float)(*center - x->quant.zero_point);
+        const float v = is_curve ? on_curve(curve, q, sum)
+                                 : q * ((const float *)table->data)[(sum >> shift) * table->stride[0]];
         tf2__int8_store(&sink, out->data, tf2__walk_offset(&walk, out), v);
     }
 }
@@ -173,6 +281,15 @@ static enum tf2_status int8_check(
     if (in[1]->dtype != TF2_DTYPE_F32)
         return tf2__fail(
             error, TF2_ERR_UNSUPPORTED, "table of type %s, wanted float32", tf2_dtype_name(in[1]->dtype));
+    if (in[1]->shape.dim[0] == TF2__LRN_CURVE) {
+        const int64_t largest = largest_sum(a->size, in[0]->quant.zero_point);
+        if (largest > MAX_SUM)
+            return tf2__fail(
+                error, TF2_ERR_UNSUPPORTED, "sums of squares up to %lld on a curve, wanted at most %d",
+                (long long)largest, MAX_SUM);
+        if (in[1]->data)
+            TF2__TRY(check_curve(in[1]->data, error));
+    }
     return tf2__int8_check_output(out, false, error);
 }
 

@@ -185,26 +185,35 @@ static bool is_fine(const float *table, int64_t n)
     return true;
 }
 
-static enum tf2_status write_lrn(struct writer *w, const struct tf2__node *node, struct tf2_error *error)
+/* A curve, or the least table that is fine. */
+static enum tf2_status lrn_factors(
+    const struct writer *w, const struct tf2__node *node, float *factors, int64_t *n, struct tf2_error *error)
 {
     const struct tf2__quant *x = &w->s->quant[node->in[0]], *y = &w->s->quant[node->out];
-    tf2_tensor_id in[2] = {w->u8[node->in[0]], TF2_NO_TENSOR};
-    float *table = tf2__arena_alloc(w->s->arena, TF2__LRN_MAX_TABLE, sizeof(*table));
-    int64_t n = 1024;
-    if (!table)
-        return tf2__fail_memory(error, TF2__LRN_MAX_TABLE * sizeof(*table), "a table");
-    for (;; n *= 2) {
-        if (!tf2__lrn_table(node->attr, x, y, n, table))
+    *n = TF2__LRN_CURVE;
+    if (tf2__lrn_curve(node->attr, x, y, factors))
+        return TF2_OK;
+    for (*n = 1024;; *n *= 2) {
+        if (!tf2__lrn_table(node->attr, x, y, *n, factors))
             return tf2__fail(
                 error, TF2_ERR_VALUE, "%s: a factor of the normalization is not finite", node->name);
-        if (n == TF2__LRN_MAX_TABLE || is_fine(table, n))
-            break;
+        if (*n == TF2__LRN_MAX_TABLE || is_fine(factors, *n))
+            return TF2_OK;
     }
-    const struct tf2_shape shape = {.n_dims = 1, .dim = {n}};
-    TF2__TRY(add_constant(w, node->name, "table", TF2_DTYPE_F32, shape, NULL, table, &in[1], error));
+}
+
+static enum tf2_status write_lrn(struct writer *w, const struct tf2__node *node, struct tf2_error *error)
+{
+    tf2_tensor_id in[2] = {w->u8[node->in[0]], TF2_NO_TENSOR};
+    float *factors = tf2__arena_alloc(w->s->arena, TF2__LRN_MAX_TABLE, sizeof(*factors));
+    struct tf2_shape shape = {.n_dims = 1};
+    if (!factors)
+        return tf2__fail_memory(error, TF2__LRN_MAX_TABLE * sizeof(*factors), "a table");
+    TF2__TRY(lrn_factors(w, node, factors, &shape.dim[0], error));
+    TF2__TRY(add_constant(w, node->name, "table", TF2_DTYPE_F32, shape, NULL, factors, &in[1], error));
     return tf2__graph_add_int8(
-        w->to, TF2_OP_LRN, node->name, node->attr, in, 2, &node->activation, TF2_DTYPE_U8, y,
-        &w->u8[node->out], error);
+        w->to, TF2_OP_LRN, node->name, node->attr, in, 2, &node->activation, TF2_DTYPE_U8,
+        &w->s->quant[node->out], &w->u8[node->out], error);
 }
 
 static enum tf2_status write_int(struct writer *w, uint32_t index, struct tf2_error *error)
