@@ -21,12 +21,15 @@ static struct tf2_shape random_shape(uint64_t *state)
 }
 
 /* The sum of squares for element j, over the channels' window. */
-static int64_t squares(const struct q_tensor *in, const struct tf2_lrn_attr *a, size_t inner, size_t j)
+static int64_t squares(const struct q_tensor *in, const struct tf2_lrn_attr *a, size_t j)
 {
-    const int64_t n_c = in->view.shape.dim[1], c = (int64_t)(j / inner) % n_c;
-    int64_t sum = 0;
+    const struct tf2_shape *shape = &in->view.shape;
+    int64_t sum = 0, inner = 1;
+    for (uint32_t d = 2; d < shape->n_dims; d++)
+        inner *= shape->dim[d];
+    const int64_t n_c = shape->dim[1], c = (int64_t)j / inner % n_c;
     for (int64_t other = 0; other < n_c; other++) {
-        const int64_t q = in->block[(int64_t)j + (other - c) * (int64_t)inner] - in->view.quant.zero_point;
+        const int64_t q = in->block[(int64_t)j + (other - c) * inner] - in->view.quant.zero_point;
         if (2 * (other > c ? other - c : c - other) < a->size)
             sum += q * q;
     }
@@ -50,16 +53,13 @@ static void lrn(void **unused)
         const int64_t n = 256 << ops_range(&state, 0, 8), far = TF2__MAX(xq.zero_point, 255 - xq.zero_point);
         struct q_tensor in[2] = {q_random_u8(shape, xq, &state), q_dense(TF2_DTYPE_F32, SHAPE(n))};
         int64_t shift = 0;
-        size_t inner = 1;
         while ((attr.size * far * far) >> shift >= n)
             shift++;
         assert_int_equal(tf2__lrn_shift(attr.size, xq.zero_point, n), shift);
         assert_true(tf2__lrn_table(&attr, &xq, &quant, n, Q_F32(in[1])));
-        for (uint32_t d = 2; d < shape.n_dims; d++)
-            inner *= (size_t)shape.dim[d];
         struct q_tensor out = q_run(TF2_OP_LRN, &attr, in, 2, &activation, &quant);
         for (size_t j = 0; j < out.n_bytes; j++) {
-            const float f = Q_F32(in[1])[squares(&in[0], &attr, inner, j) >> shift];
+            const float f = Q_F32(in[1])[squares(&in[0], &attr, j) >> shift];
             q_expect(&out, j, (float)(in[0].block[j] - xq.zero_point) * f, &activation, &seen);
         }
         if (n == 65536 && attr.size < 10) {
@@ -119,17 +119,14 @@ static void lrn_on_curve(void **unused)
         const struct tf2__quant xq = q_random_quant(&state, 0.02), quant = q_random_quant(&state, 0.01);
         const struct tf2_activation activation = q_random_activation(&state, 0.01);
         struct q_tensor in[2] = {q_random_u8(shape, xq, &state), q_dense(TF2_DTYPE_F32, SHAPE(13))};
-        size_t inner = 1;
         attr.alpha =
             (float)(attr.k * attr.size / ldexp(1, (int)ops_range(&state, 13, 24)) / xq.scale / xq.scale);
         assert_true(tf2__lrn_curve(&attr, &xq, &quant, Q_F32(in[1])));
-        for (uint32_t d = 2; d < shape.n_dims; d++)
-            inner *= (size_t)shape.dim[d];
         struct q_tensor out = q_run(TF2_OP_LRN, &attr, in, 2, &activation, &quant);
         for (size_t j = 0; j < out.n_bytes; j++) {
             const float x = (float)(in[0].block[j] - xq.zero_point);
             q_expect(
-                &out, j, on_curve(Q_F32(in[1]), x, squares(&in[0], &attr, inner, j)), &activation, &seen);
+                &out, j, on_curve(Q_F32(in[1]), x, squares(&in[0], &attr, j)), &activation, &seen);
         }
         struct ops_tensor real = q_real(&in[0]);
         q_expect_close(TF2_OP_LRN, &attr, &real, 1, &activation, &out, 1e-3);
