@@ -41,7 +41,7 @@ const struct tf2__cl_tile *tf2__cl_tiles_int8(enum tf2__cl_dot dot, size_t *n)
 
 struct tf2__cl_tile tf2__cl_winograd_int8_tile(enum tf2__cl_dot dot)
 {
-    return dot >= TF2__CL_DOT_VNNI ? (struct tf2__cl_tile){8, 2, 0.9f} : (struct tf2__cl_tile){6, 2, 0.9f};
+    return (struct tf2__cl_tile){.pixels = dot >= TF2__CL_DOT_VNNI ? 8 : 6, .vectors = 2};
 }
 
 int tf2__cl_dot_lanes(enum tf2__cl_dot dot, int vector_width)
