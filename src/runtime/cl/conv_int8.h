@@ -75,7 +75,8 @@ void tf2__cl_job_arg_bounds(struct tf2__cl_build *build, const struct tf2__cl_jo
 
 /* --- step_winograd_int8.c: AVX2 and VNNI --- */
 
-/* For a device whose dot is sure. Fills the step's scratch and *choice; NULL: direct convolution is better, or Winograd's not exact. */
+/* For a device whose dot is sure. Fills the step's scratch and *choice; NULL: direct convolution is better, or Winograd's
+ * not exact. */
 enum tf2_status tf2__cl_winograd_int8_choose(
     const struct tf2__cl_device *device, struct tf2__plan *plan, struct tf2__step *step, const struct tf2__cl_job *job,
     const struct tf2__cl_winograd_int8 **choice, const char **kernel, struct tf2_error *error);

@@ -5,7 +5,7 @@
  * long as bytes.
  *
  * Exact as long as no sum of an output leaves a range that depends on the tile size: that is seen from the weights.
- * Strips as in step_winograd.c.
+ * Strips as in step_winograd.c, but the last one may be smaller.
  */
 #include "runtime/cl/conv_int8.h"
 
